@@ -1,0 +1,1038 @@
+/* tcpkit: TCP servers with framing, back-pressure, limits and metrics on libuv. The C interface.
+ *
+ * Rules that hold for every declaration (docs/abi.md has the reasons):
+ *  - Whatever can fail returns a tcpkit_status: TCPKIT_OK (0) or a negative number. A failed call
+ *    changed nothing, and tcpkit_last_error_message() says what was wrong. Results come back
+ *    through trailing out_ parameters.
+ *  - An asynchronous call that returned TCPKIT_OK completes exactly once; one that returned an
+ *    error never does.
+ *  - "Thread: any" may be called from every thread, also inside callbacks. "Thread: loop" may only
+ *    be called on the loop thread of its object, that is inside its callbacks. No callback ever
+ *    runs inside a call that you made, unless its comment says so.
+ *  - Callbacks of one connection run on one loop thread, one at a time. Bytes given to a callback
+ *    are borrowed until the callback returns.
+ *  - user_data_free may be NULL; else it is called exactly once with user_data, after the last
+ *    callback that could see it, also when the call that took it fails.
+ *  - Structs begin with struct_size. Set them up with their INIT macro or init function; zero in
+ *    any other field means its default. Strings are UTF-8, NUL-terminated, and copied unless a
+ *    comment says "borrowed".
+ *  - Functions that fill a caller's text buffer return the length of the whole text without its
+ *    NUL; a result >= buffer_size means that the text was cut. A NULL buffer of size 0 only asks
+ *    for the length.
+ */
+#ifndef TCPKIT_H
+#define TCPKIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(TCPKIT_BUILDING) && defined(__GNUC__)
+#define TCPKIT_API __attribute__((visibility("default")))
+#else
+#define TCPKIT_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Version ------------------------------------------------------------------------------- */
+
+#define TCPKIT_VERSION_MAJOR 0
+#define TCPKIT_VERSION_MINOR 1
+#define TCPKIT_VERSION_PATCH 0
+/** Version of this header as one number: major * 1000000 + minor * 1000 + patch. */
+#define TCPKIT_VERSION_NUMBER 1000u
+#define TCPKIT_VERSION_TEXT "0.1.0"
+
+/** Version of the library that is loaded, in the form of TCPKIT_VERSION_NUMBER.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint32_t tcpkit_version_number(void);
+
+/** Version of the library that is loaded, as static text such as "0.1.0".
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API const char *tcpkit_version_text(void);
+
+/* ---- Status -------------------------------------------------------------------------------- */
+
+/** Outcome of a call: TCPKIT_OK or one of the negative TCPKIT_E_ codes; the numbers are the same
+ *  on every system. */
+typedef int32_t tcpkit_status;
+enum {
+  TCPKIT_OK = 0,
+
+  TCPKIT_E_INVALID_ARGUMENT = -101, /* a NULL or a value outside its range; the message names it */
+  /** struct_size was not set, or is smaller than the first release of that struct */
+  TCPKIT_E_STRUCT_SIZE = -102,
+  TCPKIT_E_UNKNOWN_OPTION = -103, /* no option has that key */
+  TCPKIT_E_BAD_VALUE = -104,      /* the text is not a value that this option takes */
+  TCPKIT_E_BAD_ADDRESS = -105,    /* the text is not an address that this call takes */
+  /** the caller's buffer is too small; the needed size was returned */
+  TCPKIT_E_BUFFER_TOO_SMALL = -106,
+  /** a "Thread: loop" call was made elsewhere, or a blocking call on a loop thread */
+  TCPKIT_E_WRONG_THREAD = -107,
+  TCPKIT_E_NOT_SUPPORTED = -108, /* this build or this system cannot do that */
+
+  TCPKIT_E_CLOSED = -201, /* the connection is closing or closed, or its write side is shut down */
+  TCPKIT_E_ALREADY_RUNNING = -202, /* the server was started already and has not stopped */
+  TCPKIT_E_NOT_RUNNING = -203,     /* the server or the loop is not running */
+  TCPKIT_E_NOT_FOUND = -204,       /* there is no such thing, or no longer */
+  TCPKIT_E_FORKED = -205,          /* the object belongs to the parent process */
+
+  TCPKIT_E_NO_MEMORY = -301,      /* an allocation failed */
+  TCPKIT_E_TOO_MANY_FILES = -302, /* the process or the system is out of descriptors */
+  TCPKIT_E_LIMIT = -303,          /* a configured limit was reached; the message names it */
+
+  TCPKIT_E_ADDRESS_IN_USE = -401,        /* EADDRINUSE */
+  TCPKIT_E_ADDRESS_NOT_AVAILABLE = -402, /* EADDRNOTAVAIL: no such address on this machine */
+  TCPKIT_E_PERMISSION = -403,            /* EACCES or EPERM */
+  TCPKIT_E_NO_SUCH_FILE = -404,          /* ENOENT or ENOTDIR: a folder of a unix path is missing */
+  TCPKIT_E_RESOLVE = -405,               /* a host name could not be resolved */
+  TCPKIT_E_RESET = -406,                 /* ECONNRESET or EPIPE: the peer reset the connection */
+  TCPKIT_E_TIMED_OUT = -407,             /* ETIMEDOUT, or a deadline of ours passed */
+  TCPKIT_E_UNREACHABLE = -408,           /* EHOSTUNREACH or ENETUNREACH */
+  TCPKIT_E_IO = -499, /* any other failed system call; errno is in the message and the close info */
+
+  /** a packet is larger than max_packet_size, or than its length field can say */
+  TCPKIT_E_PACKET_TOO_BIG = -501,
+  TCPKIT_E_BAD_FRAME = -502, /* the bytes break the rules of the framing */
+  /** a variable-length integer has too many bytes or too large a value */
+  TCPKIT_E_BAD_VARINT = -503,
+  TCPKIT_E_UNEXPECTED_EOF = -504, /* the stream ended inside a value or packet */
+
+  TCPKIT_E_CALLBACK = -901, /* a callback failed or threw */
+  TCPKIT_E_INTERNAL = -999  /* a defect of tcpkit; please report it */
+};
+
+/** Class of a status. */
+typedef int32_t tcpkit_status_class;
+enum {
+  TCPKIT_CLASS_OK = 0,
+  TCPKIT_CLASS_USAGE = 1,    /* the call itself was wrong: -1xx */
+  TCPKIT_CLASS_STATE = 2,    /* right call, wrong moment: -2xx */
+  TCPKIT_CLASS_RESOURCE = 3, /* out of something: -3xx */
+  TCPKIT_CLASS_NETWORK = 4,  /* the system or the network: -4xx */
+  TCPKIT_CLASS_PROTOCOL = 5, /* what the peer sent: -5xx */
+  TCPKIT_CLASS_INTERNAL = 9  /* callbacks and defects: -9xx */
+};
+
+/** Name of a status, such as "TCPKIT_E_CLOSED", as static text; "TCPKIT_E_UNKNOWN" for a number
+ *  that is none.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API const char *tcpkit_status_name(tcpkit_status status);
+
+/** One short sentence for a status, as static text.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API const char *tcpkit_status_text(tcpkit_status status);
+
+/** Class of a status; TCPKIT_CLASS_INTERNAL for a number that is none.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status_class tcpkit_status_class_of(tcpkit_status status);
+
+/** Status of the last call that failed on this thread; TCPKIT_OK if none has.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_last_error_status(void);
+
+/** What was wrong with the last call that failed on this thread, naming the argument, address or
+ *  cause; "" if none has. Borrowed until the next failing call on this thread.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API const char *tcpkit_last_error_message(void);
+
+/** errno behind the last call that failed on this thread; 0 if the system was not the cause.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API int32_t tcpkit_last_error_errno(void);
+
+/* ---- Common types -------------------------------------------------------------------------- */
+
+typedef struct tcpkit_server tcpkit_server; /* a server: loops, listeners and their connections */
+typedef struct tcpkit_conn tcpkit_conn;     /* one connection; reference counted */
+typedef struct tcpkit_buffer tcpkit_buffer; /* bytes that many sends may share; reference counted */
+typedef struct tcpkit_loop tcpkit_loop;     /* one event loop thread; lives as long as its server */
+typedef struct tcpkit_framer tcpkit_framer; /* cuts a byte stream into packets, without any I/O */
+
+/** Frees what user_data owns. */
+typedef void (*tcpkit_free_fn)(void *user_data);
+
+/** A switch whose zero means "the default of that option". */
+typedef int32_t tcpkit_switch;
+enum { TCPKIT_DEFAULT = 0, TCPKIT_ON = 1, TCPKIT_OFF = 2 };
+
+/** "No limit" for a field of type size_t. */
+#define TCPKIT_UNLIMITED_SIZE SIZE_MAX
+/** "No limit" for a count, "never" for a time. */
+#define TCPKIT_UNLIMITED UINT64_MAX
+
+/** Borrowed bytes. */
+typedef struct tcpkit_slice {
+  const void *data; /* may be NULL if size is 0 */
+  size_t size;      /* bytes */
+} tcpkit_slice;
+
+/** How much is logged; each level includes those before it. */
+typedef int32_t tcpkit_log_level;
+enum {
+  TCPKIT_LOG_DEFAULT = 0, /* TCPKIT_LOG_WARNING */
+  TCPKIT_LOG_OFF = 1,
+  TCPKIT_LOG_ERROR = 2,
+  TCPKIT_LOG_WARNING = 3,
+  TCPKIT_LOG_INFO = 4,
+  TCPKIT_LOG_DEBUG = 5
+};
+
+/* ---- Address ------------------------------------------------------------------------------- */
+
+/** Kind of an address. */
+typedef int32_t tcpkit_network;
+enum {
+  TCPKIT_NETWORK_TCP = 1,  /* tcp://HOST:PORT; IPv4 or IPv6, whatever HOST is */
+  TCPKIT_NETWORK_TCP4 = 2, /* tcp4://HOST:PORT; IPv4 only */
+  TCPKIT_NETWORK_TCP6 = 3, /* tcp6://HOST:PORT; IPv6 only */
+  TCPKIT_NETWORK_UNIX = 4, /* unix:///PATH, or unix://@NAME for the abstract namespace of Linux */
+  TCPKIT_NETWORK_FD = 5    /* fd://N: a listening socket that this process inherited */
+};
+
+/** An address taken apart. */
+typedef struct tcpkit_address {
+  uint32_t struct_size;
+  tcpkit_network network;
+  uint32_t port;     /* 0 to 65535; the descriptor for TCPKIT_NETWORK_FD; 0 for unix */
+  uint32_t reserved; /* zero */
+  char
+      host[256]; /* name, IP address without brackets, or unix path; "" means every local address */
+} tcpkit_address;
+#define TCPKIT_ADDRESS_INIT            \
+  {                                    \
+    sizeof(tcpkit_address), 0, 0, 0, { \
+      0                                \
+    }                                  \
+  }
+
+/** Sets up an address like TCPKIT_ADDRESS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_address_init(tcpkit_address *address);
+
+/** Takes an address apart: "tcp://127.0.0.1:7000", "tcp6://[::1]:0", "tcp://:7000",
+ *  "unix:///run/x.sock", "fd://3". Names are not resolved here. Returns TCPKIT_E_BAD_ADDRESS,
+ *  whose message names the part that is wrong, TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_address_parse(const char *text, tcpkit_address *out_address);
+
+/** Writes an address as text that tcpkit_address_parse takes; returns its length, 0 if the address
+ *  is not valid.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_address_format(const tcpkit_address *address, char *buffer,
+                                        size_t buffer_size);
+
+/* ---- Framing ------------------------------------------------------------------------------- */
+
+/** How a byte stream is cut into packets. */
+typedef int32_t tcpkit_framing_kind;
+enum {
+  TCPKIT_FRAMING_NONE = 0,      /* no packets: on_data gets the bytes as they come */
+  TCPKIT_FRAMING_SEPARATOR = 1, /* packets end with a separator */
+  TCPKIT_FRAMING_LENGTH = 2,    /* a binary length of length_size bytes */
+  /** a length in base 128, low groups first, 32 bits in at most 5 bytes */
+  TCPKIT_FRAMING_VARINT = 3,
+  TCPKIT_FRAMING_VARLONG = 4, /* the same, 64 bits in at most 10 bytes */
+  TCPKIT_FRAMING_FIXED = 5,   /* every packet has fixed_size bytes */
+  TCPKIT_FRAMING_CUSTOM = 6   /* your callbacks */
+};
+
+/** Order of the bytes of a binary number. */
+typedef int32_t tcpkit_byte_order;
+enum {
+  TCPKIT_BYTE_ORDER_DEFAULT = 0, /* TCPKIT_BIG_ENDIAN */
+  TCPKIT_BIG_ENDIAN = 1,         /* network order */
+  TCPKIT_LITTLE_ENDIAN = 2
+};
+
+/** What happens to a packet that is larger than max_packet_size. */
+typedef int32_t tcpkit_oversize;
+enum {
+  TCPKIT_OVERSIZE_DEFAULT = 0, /* TCPKIT_OVERSIZE_CLOSE */
+  TCPKIT_OVERSIZE_CLOSE = 1,   /* the connection closes with TCPKIT_CLOSE_FRAME_TOO_BIG */
+  /** exactly that packet is skipped and counted; the next one is delivered */
+  TCPKIT_OVERSIZE_DISCARD = 2
+};
+
+/** For strip_size: deliver packets with their header. */
+#define TCPKIT_STRIP_NONE UINT32_MAX
+
+/** Answer of tcpkit_framing_callbacks.next. */
+typedef int32_t tcpkit_frame_result;
+enum {
+  TCPKIT_FRAME_MORE = 0,   /* no whole frame yet; declared_size is set if it is known */
+  TCPKIT_FRAME_PACKET = 1, /* one frame: all fields are set */
+  TCPKIT_FRAME_SKIP = 2 /* frame_size bytes hold no packet (a heartbeat, padding) and are dropped */
+};
+
+/** One frame at the start of the bytes that a custom framer was shown. */
+typedef struct tcpkit_frame {
+  size_t frame_size;    /* bytes of the whole frame, header and trailer included; at least 1 */
+  size_t packet_offset; /* where the packet starts in the frame */
+  size_t packet_size;   /* bytes of the packet; packet_offset + packet_size <= frame_size */
+  /** with TCPKIT_FRAME_MORE: bytes of the packet if the header tells, else 0 */
+  size_t declared_size;
+} tcpkit_frame;
+
+/** What a custom encoder puts around one packet. */
+typedef struct tcpkit_frame_envelope {
+  uint32_t header_size;  /* bytes of header, at most 64 */
+  uint32_t trailer_size; /* bytes of trailer, at most 64 */
+  uint8_t header[64];
+  uint8_t trailer[64];
+} tcpkit_frame_envelope;
+
+/** A framer of your own. The table is borrowed and must outlive every object that was created with
+ *  it. */
+typedef struct tcpkit_framing_callbacks {
+  uint32_t struct_size;
+  uint32_t reserved; /* zero */
+  /** Makes the state of one connection; may be NULL (state is then NULL). A NULL result closes the
+   *  connection. user_data is that of the framing.
+   *  Thread: loop. */
+  void *(*state_create)(void *user_data);
+  /** Frees what state_create made; may be NULL.
+   *  Thread: loop. */
+  void (*state_free)(void *state);
+  /** Looks for a frame at the start of data, which always begins where the last frame ended and is
+   *  never empty. Fills out_frame and returns a tcpkit_frame_result, or a negative tcpkit_status,
+   *  which closes the connection with TCPKIT_CLOSE_FRAME_ERROR. Required.
+   *  Thread: loop. */
+  int32_t (*next)(void *state, const uint8_t *data, size_t data_size, tcpkit_frame *out_frame);
+  /** Fills in what goes before and after one packet, or returns a negative tcpkit_status, which
+   *  the send returns. NULL: packets cannot be sent (TCPKIT_E_NOT_SUPPORTED).
+   *  Thread: any, several at a time. */
+  tcpkit_status (*encode)(const void *packet, size_t packet_size,
+                          tcpkit_frame_envelope *out_envelope, void *user_data);
+} tcpkit_framing_callbacks;
+#define TCPKIT_FRAMING_CALLBACKS_INIT \
+  { sizeof(tcpkit_framing_callbacks), 0, NULL, NULL, NULL, NULL }
+
+/** Sets up a table like TCPKIT_FRAMING_CALLBACKS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_framing_callbacks_init(tcpkit_framing_callbacks *callbacks);
+
+/** Settings of a framing, passed by value inside options. The ready-made ones below fit most
+ *  protocols.
+ *
+ *  With a length field a frame is: length_offset bytes, the length field, then as many bytes as
+ *  the field says plus length_adjustment. The packet that is delivered is the frame without its
+ *  first strip_size bytes. The encoder is the twin of that: whatever it makes comes out of the
+ *  framer as the packet that went in. It fills stripped bytes before and after the length field
+ *  with zeros; where the packet keeps its length field (strip_size <= length_offset), it refuses a
+ *  packet whose field does not fit its size (TCPKIT_E_BAD_FRAME). */
+typedef struct tcpkit_framing {
+  uint32_t struct_size;
+  tcpkit_framing_kind kind;
+  tcpkit_byte_order byte_order; /* LENGTH: default big endian */
+  /** LENGTH: 1, 2, 3, 4 or 8. VARINT, VARLONG: most bytes of the field, default 5 and 10 */
+  uint32_t length_size;
+  /** LENGTH, VARINT, VARLONG: bytes before the length field, at most 64; default 0 */
+  uint32_t length_offset;
+  /** bytes dropped from the front; default: up to the end of the length field. At most
+   *  length_offset, or at least length_offset + length_size and at most 128 */
+  uint32_t strip_size;
+  int64_t length_adjustment; /* added to the declared length; default 0 */
+  size_t fixed_size;         /* FIXED: bytes per packet, at least 1 */
+  /** SEPARATOR: its bytes; borrowed until the create call copies them. NULL: separator_bytes */
+  const void *separator;
+  size_t separator_size;                     /* SEPARATOR: at least 1 */
+  uint8_t separator_bytes[32];               /* SEPARATOR: its bytes if separator is NULL */
+  const tcpkit_framing_callbacks *callbacks; /* CUSTOM */
+  void *user_data;                           /* CUSTOM: given to state_create and encode */
+  tcpkit_free_fn user_data_free; /* CUSTOM: called once by each object created with this framing */
+  uint64_t reserved[4];          /* zero */
+} tcpkit_framing;
+#define TCPKIT_FRAMING_INIT                                                        \
+  {                                                                                \
+    sizeof(tcpkit_framing), 0, 0, 0, 0, 0, 0, 0, NULL, 0, {0}, NULL, NULL, NULL, { \
+      0                                                                            \
+    }                                                                              \
+  }
+
+/** Sets up a framing like TCPKIT_FRAMING_INIT does: TCPKIT_FRAMING_NONE. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_framing_init(tcpkit_framing *framing);
+
+/** Lines that end with LF; the LF is not part of the packet.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_line(void);
+
+/** Lines that end with CR LF (SMTP, IMAP, RESP, HTTP header fields).
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_crlf(void);
+
+/** Texts that end with a NUL byte (XMLSocket, STOMP).
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_nul(void);
+
+/** Packets that end with a separator of any length >= 1; separator is borrowed until the create
+ *  call copies it.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_separator(const void *separator, size_t separator_size);
+
+/** Packets behind an unsigned length of 1, 2, 3, 4 or 8 bytes. (2, TCPKIT_BIG_ENDIAN) is DNS over
+ *  TCP and Erlang's {packet, 2}; (4, TCPKIT_BIG_ENDIAN) is Kafka, gRPC-like and Erlang's {packet,
+ *  4}.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_length(uint32_t length_size, tcpkit_byte_order byte_order);
+
+/** Packets behind a VarInt of at most 5 bytes (Minecraft, delimited protobuf).
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_varint(void);
+
+/** Packets behind a VarLong of at most 10 bytes.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_varlong(void);
+
+/** Packets of fixed_size bytes each, at least 1.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_fixed(size_t fixed_size);
+
+/** Kafka requests and responses: packets behind 4 bytes of big-endian length.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_kafka(void);
+
+/** Minecraft packets: behind a VarInt of at most 3 bytes.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_minecraft(void);
+
+/** MQTT control packets, delivered and sent whole: type byte, remaining length of at most 4 bytes,
+ *  rest.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_framing tcpkit_framing_mqtt(void);
+
+/** Framing from its text name: none, line, crlf, nul, len1, len2be, len2le, len3be, len3le, len4be,
+ *  len4le, len8be, len8le, varint, varlong, kafka, minecraft, mqtt, fixed:N or separator:TEXT, at
+ *  most 32 bytes, in which \r \n \t \0 \\ and \xHH stand for bytes.
+ *  Returns TCPKIT_E_BAD_VALUE or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_framing_parse(const char *text, tcpkit_framing *out_framing);
+
+/* ---- Framer -------------------------------------------------------------------------------- */
+
+/** Settings of a framer that works without a connection. */
+typedef struct tcpkit_framer_options {
+  uint32_t struct_size;
+  tcpkit_oversize oversize;   /* default TCPKIT_OVERSIZE_CLOSE: tcpkit_framer_next fails */
+  size_t max_packet_size;     /* bytes of one packet; default 1 MiB; TCPKIT_UNLIMITED_SIZE */
+  tcpkit_switch deliver_tail; /* default off */
+  uint32_t reserved;          /* zero */
+  tcpkit_framing framing;     /* required: not TCPKIT_FRAMING_NONE */
+} tcpkit_framer_options;
+#define TCPKIT_FRAMER_OPTIONS_INIT \
+  { sizeof(tcpkit_framer_options), 0, 0, 0, 0, TCPKIT_FRAMING_INIT }
+
+/** Sets up options like TCPKIT_FRAMER_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_framer_options_init(tcpkit_framer_options *options);
+
+/** Creates a framer: the same cutting and encoding that connections use, for tests, files and
+ *  transports of your own. Free it with tcpkit_framer_free. Returns TCPKIT_E_INVALID_ARGUMENT,
+ *  TCPKIT_E_STRUCT_SIZE or TCPKIT_E_NO_MEMORY.
+ *  Thread: any; afterwards one thread at a time. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_framer_create(const tcpkit_framer_options *options,
+                                              tcpkit_framer **out_framer);
+
+/** Frees a framer. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_framer_free(tcpkit_framer *framer);
+
+/** Adds received bytes; they are copied. Returns TCPKIT_E_NO_MEMORY, TCPKIT_E_INVALID_ARGUMENT, or
+ *  the status with which the stream failed before.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_framer_push(tcpkit_framer *framer, const void *data,
+                                            size_t data_size);
+
+/** Takes the next whole packet: out_packet is NULL when more bytes are needed, else borrowed until
+ *  the next call on this framer (an empty packet is not NULL). Returns TCPKIT_E_PACKET_TOO_BIG,
+ *  TCPKIT_E_BAD_FRAME, TCPKIT_E_BAD_VARINT or a custom framer's status, again at every call after
+ *  that.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_framer_next(tcpkit_framer *framer, const uint8_t **out_packet,
+                                            size_t *out_packet_size);
+
+/** Takes what is left after the last whole packet when the stream has ended: with deliver_tail a
+ *  last packet, else out_packet is NULL; out_packet_size is the number of bytes either way.
+ *  out_packet is borrowed like a packet. Returns the status with which the stream failed before,
+ *  or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_framer_finish(tcpkit_framer *framer, const uint8_t **out_packet,
+                                              size_t *out_packet_size);
+
+/** Writes the frame of one packet to buffer; out_frame_size is its size, also with
+ *  TCPKIT_E_BUFFER_TOO_SMALL. Returns TCPKIT_E_PACKET_TOO_BIG if the packet is larger than
+ *  max_packet_size or than the length field can say, TCPKIT_E_BAD_FRAME if the packet does not fit
+ *  the framing (wrong fixed size, holds the separator), TCPKIT_E_NOT_SUPPORTED or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_framer_encode(tcpkit_framer *framer, tcpkit_slice packet,
+                                              void *buffer, size_t buffer_size,
+                                              size_t *out_frame_size);
+
+/** Number of packets that were skipped because they were too big.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_framer_discarded(const tcpkit_framer *framer);
+
+/* ---- Shared buffer ------------------------------------------------------------------------- */
+
+/** Creates a buffer that holds a copy of data; one reference belongs to the caller. Returns
+ *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_buffer_create(const void *data, size_t data_size,
+                                              tcpkit_buffer **out_buffer);
+
+/** Creates a buffer around bytes of yours, without a copy. They must stay unchanged until
+ *  user_data_free is called, once, on whichever thread releases the last reference. Returns
+ *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_buffer_wrap(tcpkit_slice bytes, void *user_data,
+                                            tcpkit_free_fn user_data_free,
+                                            tcpkit_buffer **out_buffer);
+
+/** Adds a reference and returns buffer.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_buffer *tcpkit_buffer_retain(tcpkit_buffer *buffer);
+
+/** Gives a reference back; the last one frees the buffer. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_buffer_release(tcpkit_buffer *buffer);
+
+/** Bytes of a buffer, valid while the caller holds a reference.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API const uint8_t *tcpkit_buffer_data(const tcpkit_buffer *buffer);
+
+/** Size of a buffer in bytes.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_buffer_size(const tcpkit_buffer *buffer);
+
+/* ---- Metrics ------------------------------------------------------------------------------- */
+
+/** What a server did since it was created. Totals are exact and live, and are kept across stop and
+ *  start. Bytes are those that the kernel took or gave. */
+typedef struct tcpkit_metrics {
+  uint32_t struct_size;
+  uint32_t reserved;      /* zero */
+  uint64_t total_read;    /* bytes received */
+  uint64_t total_written; /* bytes sent */
+  /** bytes/s received during the last whole tick, over its measured time */
+  uint64_t reads_per_second;
+  uint64_t writes_per_second; /* bytes/s sent during the last whole tick, over its measured time */
+  uint64_t connections;       /* open now */
+  uint64_t max_connections;   /* most that were ever open at once */
+  /** threads that run callbacks now: loops, and handler threads of a strategy */
+  uint64_t handler_threads;
+  uint64_t max_handler_threads; /* most that there ever were at once */
+  uint64_t accepted;            /* connections accepted */
+  uint64_t closed;              /* connections whose last callback has run */
+  uint64_t packets_read;        /* packets given to on_packet */
+  uint64_t packets_written;     /* packets given to a send_packet call */
+  uint64_t packets_discarded;   /* packets skipped because they were too big */
+  uint64_t tails;               /* streams that ended inside a packet */
+  uint64_t tail_bytes;          /* bytes of those beginnings */
+  /** connections closed for bytes that broke the framing, too big ones included */
+  uint64_t frame_errors;
+  uint64_t callback_errors;     /* connections closed because a callback threw */
+  uint64_t accept_errors;       /* accept calls that failed for another reason than descriptors */
+  uint64_t accept_out_of_files; /* times that accepting paused because descriptors ran out */
+  uint64_t refused_connections; /* connections closed at once because max_connections was reached */
+} tcpkit_metrics;
+#define TCPKIT_METRICS_INIT \
+  { sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_metrics_init(tcpkit_metrics *metrics);
+
+/* ---- Closing ------------------------------------------------------------------------------- */
+
+/** Why a connection ended. New reasons are only appended. */
+typedef int32_t tcpkit_close_reason;
+enum {
+  TCPKIT_CLOSE_LOCAL = 1,         /* tcpkit_conn_close, and everything was sent */
+  TCPKIT_CLOSE_ABORTED = 2,       /* tcpkit_conn_abort */
+  TCPKIT_CLOSE_PEER_FIN = 3,      /* the peer ended its stream, and everything was sent */
+  TCPKIT_CLOSE_PEER_RESET = 4,    /* the peer reset the connection */
+  TCPKIT_CLOSE_FRAME_TOO_BIG = 5, /* a packet was larger than max_packet_size */
+  TCPKIT_CLOSE_FRAME_ERROR = 6,   /* the bytes broke the rules of the framing */
+  TCPKIT_CLOSE_CALLBACK = 7,      /* a callback of yours threw */
+  TCPKIT_CLOSE_SHUTDOWN = 8,      /* the server was stopped */
+  /** close_timeout_ms passed before everything was sent or the peer had ended */
+  TCPKIT_CLOSE_TIMEOUT = 9,
+  TCPKIT_CLOSE_IO_ERROR = 10, /* a system call failed; see sys_errno */
+  TCPKIT_CLOSE_NO_MEMORY = 11 /* an allocation for this connection failed */
+};
+
+/** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API const char *tcpkit_close_reason_name(tcpkit_close_reason reason);
+
+/** How a connection ended. */
+typedef struct tcpkit_close_info {
+  uint32_t struct_size;
+  tcpkit_close_reason reason;
+  tcpkit_status status;   /* TCPKIT_OK for an orderly end */
+  int32_t sys_errno;      /* errno of the failed system call, else 0 */
+  uint64_t unsent_bytes;  /* bytes that were queued and that the kernel did not take */
+  uint64_t partial_bytes; /* bytes of a packet whose end never came */
+} tcpkit_close_info;
+
+/* ---- Callbacks ----------------------------------------------------------------------------- */
+
+/** Something happened to a connection. */
+typedef void (*tcpkit_conn_fn)(tcpkit_conn *conn, void *user_data);
+/** Bytes or a packet arrived; data is borrowed until the callback returns. */
+typedef void (*tcpkit_data_fn)(tcpkit_conn *conn, const uint8_t *data, size_t data_size,
+                               void *user_data);
+/** A connection ended; info is borrowed until the callback returns. */
+typedef void (*tcpkit_close_fn)(tcpkit_conn *conn, const tcpkit_close_info *info, void *user_data);
+/** The metrics were updated; metrics is borrowed until the callback returns. */
+typedef void (*tcpkit_metrics_fn)(tcpkit_server *server, const tcpkit_metrics *metrics,
+                                  void *user_data);
+/** Something is worth a line in the log; message is borrowed until the callback returns. */
+typedef void (*tcpkit_log_fn)(tcpkit_log_level level, const char *message, void *user_data);
+/** Something happened to a server. */
+typedef void (*tcpkit_server_fn)(tcpkit_server *server, void *user_data);
+/** A posted task, or a timer that came due. */
+typedef void (*tcpkit_task_fn)(tcpkit_loop *loop, void *user_data);
+
+/** What a server calls. Every one may be NULL. The table is copied by tcpkit_server_create. */
+typedef struct tcpkit_handlers {
+  uint32_t struct_size;
+  uint32_t reserved;        /* zero */
+  tcpkit_conn_fn on_open;   /* a connection was accepted; first callback of a connection */
+  tcpkit_data_fn on_data;   /* bytes arrived; only without framing */
+  tcpkit_data_fn on_packet; /* a packet arrived; only with framing */
+  /** the peer ended its stream (FIN). If NULL, the connection closes after what was sent by then
+   *  has left. If set, it stays open for sending until you close it. */
+  tcpkit_conn_fn on_end;
+  tcpkit_close_fn on_close; /* the connection ended; last callback of a connection, exactly once */
+  tcpkit_metrics_fn on_metrics; /* each tick, on the first loop, after the strategy's hook */
+  tcpkit_log_fn on_log;         /* Thread: any, several at a time; must not call back into tcpkit */
+  void *user_data;
+  tcpkit_free_fn user_data_free;
+} tcpkit_handlers;
+#define TCPKIT_HANDLERS_INIT \
+  { sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+
+/** Sets up a table like TCPKIT_HANDLERS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_handlers_init(tcpkit_handlers *handlers);
+
+/** Hooks of a strategy, around the read pools that serve the connections. Every one may be NULL. */
+typedef struct tcpkit_strategy {
+  uint32_t struct_size;
+  uint32_t reserved; /* zero */
+  /** once after each start, before the first accept; Thread: the caller of start or run */
+  tcpkit_server_fn on_start;
+  tcpkit_conn_fn on_accept; /* for each connection, before on_open; may close it; Thread: loop */
+  tcpkit_metrics_fn on_metrics; /* each tick, before the user's handler; Thread: the first loop */
+  /** once after each stop, after the last callback of the last connection; Thread: the caller of
+   *  stop, wait or run that sees the end */
+  tcpkit_server_fn on_stop;
+  void *user_data;
+  tcpkit_free_fn user_data_free;
+} tcpkit_strategy;
+#define TCPKIT_STRATEGY_INIT \
+  { sizeof(tcpkit_strategy), 0, NULL, NULL, NULL, NULL, NULL, NULL }
+
+/** Sets up a table like TCPKIT_STRATEGY_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_strategy_init(tcpkit_strategy *strategy);
+
+/* ---- Server options ------------------------------------------------------------------------ */
+
+/** Settings of a server; zero means the default. The names are also the keys of
+ *  tcpkit_server_options_set. */
+typedef struct tcpkit_server_options {
+  uint32_t struct_size;
+  /** event loops, each a thread; default: processors this process may use; at most 255 */
+  uint32_t loops;
+  /** addresses to listen on, comma-separated, opened by start and run; borrowed until create
+   *  copies it; default: none */
+  const char *listen;
+  tcpkit_framing framing;   /* how packets are cut; default TCPKIT_FRAMING_NONE */
+  size_t max_packet_size;   /* bytes of one packet; default 1 MiB; TCPKIT_UNLIMITED_SIZE */
+  tcpkit_oversize oversize; /* what happens to larger ones; default close */
+  /** give what follows the last whole packet at end of stream to on_packet; default off */
+  tcpkit_switch deliver_tail;
+  /** most bytes per read, one buffer per loop; default 512 KiB; 1 KiB to 64 MiB */
+  size_t read_buffer_size;
+  /** connections per read pool (loop); when all are full another one starts, up to 255; default
+   *  TCPKIT_UNLIMITED: the number of loops stays as it is */
+  uint64_t pool_size;
+  /** time a ready connection may use before the others of its loop have their turn; default 10;
+   *  TCPKIT_UNLIMITED */
+  uint64_t read_quantum_ms;
+  /** open connections; more are closed at once and counted; default TCPKIT_UNLIMITED */
+  uint64_t max_connections;
+  uint64_t tick_interval_ms; /* time between metrics updates; default 1000 */
+  /** time from close to reset for a peer that does not take what was sent or does not end its
+   *  stream; default 5000; TCPKIT_UNLIMITED */
+  uint64_t close_timeout_ms;
+  /** idle time before TCP keep-alive probes; default 300000; TCPKIT_UNLIMITED: none */
+  uint64_t keep_alive_ms;
+  /** connections that may wait to be accepted; default 4096, cut by the system's maximum */
+  uint32_t backlog;
+  /** one SO_REUSEPORT listener per loop instead of handing connections to the least-loaded loop;
+   *  tcp only; default off */
+  tcpkit_switch reuse_port;
+  /** an IPv6 wildcard listener takes IPv4 too; default on for tcp://, never for tcp6:// */
+  tcpkit_switch dual_stack;
+  tcpkit_switch no_delay;          /* TCP_NODELAY; default on */
+  size_t receive_buffer_size;      /* SO_RCVBUF in bytes; default: the system's */
+  size_t send_buffer_size;         /* SO_SNDBUF in bytes; default: the system's */
+  tcpkit_switch handle_signals;    /* tcpkit_server_run ends at SIGINT and SIGTERM; default on */
+  tcpkit_log_level log_level;      /* what reaches on_log; default warning */
+  const tcpkit_strategy *strategy; /* hooks; copied by create; default: none */
+} tcpkit_server_options;
+#define TCPKIT_SERVER_OPTIONS_INIT                                                                \
+  {                                                                                               \
+    sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        0, 0, 0, 0, 0, 0, 0, NULL                                                                 \
+  }
+
+/** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_server_options_init(tcpkit_server_options *options);
+
+/** Sets one option from text, for config files, environment and command lines. key is the name of
+ *  a field ('-' stands for '_' too). Sizes take the suffixes k, m and g (powers of 1024); sizes,
+ *  counts and times take "unlimited" where the field does; switches take on and off; framing takes
+ *  what tcpkit_framing_parse does. text is borrowed until create for listen.
+ *  Returns TCPKIT_E_UNKNOWN_OPTION or TCPKIT_E_BAD_VALUE, whose message names key and text,
+ *  TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_options_set(tcpkit_server_options *options, const char *key,
+                                                   const char *text);
+
+/** Description of one option that can be set from text; all texts are static. */
+typedef struct tcpkit_option_info {
+  uint32_t struct_size;
+  uint32_t reserved;        /* zero */
+  const char *key;          /* "max_packet_size" */
+  const char *value_syntax; /* "BYTES", "MS", "N", "on|off", "close|discard" */
+  const char *default_text; /* "1m" */
+  const char *help;         /* one sentence */
+} tcpkit_option_info;
+#define TCPKIT_OPTION_INFO_INIT \
+  { sizeof(tcpkit_option_info), 0, NULL, NULL, NULL, NULL }
+
+/** Sets up a description like TCPKIT_OPTION_INFO_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_option_info_init(tcpkit_option_info *info);
+
+/** Number of options that tcpkit_server_options_set knows.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_server_option_count(void);
+
+/** Describes option number index, from 0. Returns TCPKIT_E_NOT_FOUND, TCPKIT_E_INVALID_ARGUMENT or
+ *  TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_option_at(size_t index, tcpkit_option_info *out_info);
+
+/* ---- Server -------------------------------------------------------------------------------- */
+
+/** Creates a server that does nothing yet. options and handlers may be NULL. Free it with
+ *  tcpkit_server_free. Returns TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_STRUCT_SIZE,
+ *  TCPKIT_E_BAD_ADDRESS, TCPKIT_E_NO_MEMORY or TCPKIT_E_IO.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_create(const tcpkit_server_options *options,
+                                              const tcpkit_handlers *handlers,
+                                              tcpkit_server **out_server);
+
+/** Stops the server if it runs and frees it; connections and buffers that you retained stay valid,
+ *  and answer TCPKIT_E_CLOSED. Inside a callback of the server it returns at once, and the server
+ *  frees itself when that can be done. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_server_free(tcpkit_server *server);
+
+/** Settings of one listener; zero means what the server options say. */
+typedef struct tcpkit_listen_options {
+  uint32_t struct_size;
+  uint32_t backlog;
+  tcpkit_switch reuse_port;
+  tcpkit_switch dual_stack;
+} tcpkit_listen_options;
+#define TCPKIT_LISTEN_OPTIONS_INIT \
+  { sizeof(tcpkit_listen_options), 0, 0, 0 }
+
+/** Sets up options like TCPKIT_LISTEN_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_listen_options_init(tcpkit_listen_options *options);
+
+/** Binds and listens on one address at once, on a running server or before it starts (connections
+ *  then wait in the backlog). Port 0 takes a free port. A unix path of a socket nobody listens on
+ *  any more is replaced, and removed at stop. fd://N takes over a listening socket, which is
+ *  closed at stop. A host name listens on its first address. After stop and start the same text is
+ *  listened on again. options may be NULL. Returns TCPKIT_E_BAD_ADDRESS, TCPKIT_E_ADDRESS_IN_USE,
+ *  TCPKIT_E_ADDRESS_NOT_AVAILABLE, TCPKIT_E_PERMISSION, TCPKIT_E_NO_SUCH_FILE, TCPKIT_E_RESOLVE,
+ *  TCPKIT_E_TOO_MANY_FILES, TCPKIT_E_IO or TCPKIT_E_INVALID_ARGUMENT; the message names address
+ *  and cause.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_listen(tcpkit_server *server, const char *address,
+                                              const tcpkit_listen_options *options);
+
+/** Number of listeners.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_server_listener_count(const tcpkit_server *server);
+
+/** Writes the address that listener number index is bound to, with its real port; returns its
+ *  length, 0 if there is no such listener.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_server_listener_address(const tcpkit_server *server, size_t index,
+                                                 char *buffer, size_t buffer_size);
+
+/** Starts the server on threads of its own and returns. A stopped server can be started again.
+ *  Returns TCPKIT_E_ALREADY_RUNNING, TCPKIT_E_NO_MEMORY, TCPKIT_E_TOO_MANY_FILES, TCPKIT_E_IO, or
+ *  what tcpkit_server_listen returns for options.listen.
+ *  Thread: any but its loops. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_start(tcpkit_server *server);
+
+/** Runs the server with its first loop on this thread, until tcpkit_server_stop, or SIGINT or
+ *  SIGTERM (see handle_signals), and returns after the last callback. Returns what
+ *  tcpkit_server_start does.
+ *  Thread: any but its loops. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_run(tcpkit_server *server);
+
+/** Stops accepting, tries once to send what is queued, closes all connections with
+ *  TCPKIT_CLOSE_SHUTDOWN and returns after their last callback. On a loop of this server it only
+ *  begins all that and returns. Stopping a server that does not run does nothing.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_stop(tcpkit_server *server);
+
+/** Waits until a server that was started has stopped; returns at once if it does not run. Returns
+ *  TCPKIT_E_WRONG_THREAD on a loop of this server.
+ *  Thread: any but its loops. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_wait(tcpkit_server *server);
+
+/** 1 from a successful start, or the begin of run, until the end of stop; else 0.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API int32_t tcpkit_server_is_running(const tcpkit_server *server);
+
+/** Takes a snapshot of the metrics; out_metrics->struct_size must be set. Returns
+ *  TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_metrics(const tcpkit_server *server,
+                                               tcpkit_metrics *out_metrics);
+
+/** Finds an open connection by its id; out_conn is retained for the caller. Returns
+ *  TCPKIT_E_NOT_FOUND or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_find(tcpkit_server *server, uint64_t conn_id,
+                                            tcpkit_conn **out_conn);
+
+/** Calls visitor inside this call, on this thread, for each connection that is open when the call
+ *  begins; they may come and go meanwhile. Returns TCPKIT_E_NO_MEMORY or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_visit(tcpkit_server *server, tcpkit_conn_fn visitor,
+                                             void *user_data);
+
+/** Writes up to capacity open connections to out_conns, each retained for the caller, and the
+ *  number of all that are open to out_count. Returns TCPKIT_E_NO_MEMORY or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_server_list(tcpkit_server *server, tcpkit_conn **out_conns,
+                                            size_t capacity, size_t *out_count);
+
+/** Number of loops that the server has or will start with; it grows with pool_size.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_server_loop_count(const tcpkit_server *server);
+
+/** Loop number index, from 0; NULL if there is none. Valid as long as the server.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_loop *tcpkit_server_loop(tcpkit_server *server, size_t index);
+
+/* ---- Connection ---------------------------------------------------------------------------- */
+
+/** Adds a reference and returns conn: the handle stays valid after its callbacks, until
+ *  tcpkit_conn_release.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_conn *tcpkit_conn_retain(tcpkit_conn *conn);
+
+/** Gives a reference back. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_conn_release(tcpkit_conn *conn);
+
+/** Id of a connection, unique in its server and never used again; never 0.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_id(const tcpkit_conn *conn);
+
+/** Loop on which the callbacks of this connection run; valid as long as the server.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_loop *tcpkit_conn_loop(const tcpkit_conn *conn);
+
+/** Writes the address of the peer: "192.0.2.7:5000", "[2001:db8::7]:5000", or the path of a unix
+ *  socket ("unix" if the peer has none); returns its length.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_conn_remote_address(const tcpkit_conn *conn, char *buffer,
+                                             size_t buffer_size);
+
+/** Writes the local address of the connection in the same form; returns its length, 0 once it is
+ *  closed.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API size_t tcpkit_conn_local_address(const tcpkit_conn *conn, char *buffer,
+                                            size_t buffer_size);
+
+/** When the connection was accepted, in milliseconds since 1970-01-01 UTC.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_connected_at_ms(const tcpkit_conn *conn);
+
+/** 1 once the connection is closing or closed, else 0.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API int32_t tcpkit_conn_is_closed(const tcpkit_conn *conn);
+
+/** Bytes received so far.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_total_read(const tcpkit_conn *conn);
+
+/** Bytes sent so far.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_total_written(const tcpkit_conn *conn);
+
+/** Bytes per second received of late, over a measured time of one tick or more.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_reads_per_second(const tcpkit_conn *conn);
+
+/** Bytes per second sent of late, over a measured time of one tick or more.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_writes_per_second(const tcpkit_conn *conn);
+
+/** Bytes that were sent and that the kernel has not taken yet.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API uint64_t tcpkit_conn_queued_bytes(const tcpkit_conn *conn);
+
+/** Descriptor of the connection, -1 once it is closed. An escape hatch: it is borrowed; do not
+ *  read, write or close it.
+ *  Thread: loop. Since: 0.1. */
+TCPKIT_API int32_t tcpkit_conn_fd(const tcpkit_conn *conn);
+
+/** Keeps a pointer of yours with the connection, in place of the one before, which is freed. It is
+ *  freed after on_close. Returns TCPKIT_E_WRONG_THREAD, TCPKIT_E_CLOSED after on_close, or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_set_user_data(tcpkit_conn *conn, void *user_data,
+                                                   tcpkit_free_fn user_data_free);
+
+/** Pointer that tcpkit_conn_set_user_data kept; NULL if none.
+ *  Thread: loop. Since: 0.1. */
+TCPKIT_API void *tcpkit_conn_user_data(const tcpkit_conn *conn);
+
+/** Sends a copy of data. Sends of one thread leave in their order, and no two sends interleave.
+ *  What callbacks of one event send leaves together at its end. Returns TCPKIT_E_CLOSED,
+ *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_send(tcpkit_conn *conn, const void *data, size_t data_size);
+
+/** Sends a copy of several pieces as one, at most 1024. Returns what tcpkit_conn_send does.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_send_slices(tcpkit_conn *conn, const tcpkit_slice *slices,
+                                                 size_t slice_count);
+
+/** Sends a shared buffer without a copy; it is retained until the kernel has it or the connection
+ *  has ended. Returns what tcpkit_conn_send does.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_send_buffer(tcpkit_conn *conn, tcpkit_buffer *buffer);
+
+/** Sends a copy of one packet in the framing of the connection. Returns what tcpkit_conn_send and
+ *  tcpkit_framer_encode do; TCPKIT_E_NOT_SUPPORTED without framing.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_send_packet(tcpkit_conn *conn, const void *packet,
+                                                 size_t packet_size);
+
+/** Writes what is queued now instead of at the end of the event or turn; elsewhere than on the
+ *  loop it does nothing. Returns TCPKIT_E_CLOSED or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_flush(tcpkit_conn *conn);
+
+/** Stops reading from the peer. On the loop thread no on_data or on_packet comes after this call,
+ *  not even for what is read already; elsewhere soon after it. Returns TCPKIT_E_CLOSED,
+ *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_pause_reading(tcpkit_conn *conn);
+
+/** Goes on reading, first with what was read already. Returns what tcpkit_conn_pause_reading does.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_resume_reading(tcpkit_conn *conn);
+
+/** Ends our stream (FIN) once everything that was sent has left; receiving goes on. Sends after it
+ *  answer TCPKIT_E_CLOSED. Returns TCPKIT_E_CLOSED, TCPKIT_E_NO_MEMORY or
+ *  TCPKIT_E_INVALID_ARGUMENT; again is TCPKIT_OK.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_shutdown(tcpkit_conn *conn);
+
+/** Closes the connection once everything that was sent has left and the peer has ended its stream,
+ *  for at most close_timeout_ms. Nothing more is delivered but on_close. Returns TCPKIT_OK also if
+ *  it was closed already, TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_close(tcpkit_conn *conn);
+
+/** Resets the connection (RST) and drops what is queued. Returns what tcpkit_conn_close does.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_abort(tcpkit_conn *conn);
+
+/** Registers one more close handler; any number may be. They run before on_close of the server,
+ *  the last one registered first. If the connection has ended already, the handler runs at once,
+ *  inside this call. Returns TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_add_close_handler(tcpkit_conn *conn, tcpkit_close_fn handler,
+                                                       void *user_data,
+                                                       tcpkit_free_fn user_data_free);
+
+/** Runs task on the loop of the connection, soon and exactly once; also if the connection ends
+ *  before. Returns TCPKIT_E_NOT_RUNNING, TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_conn_post(tcpkit_conn *conn, tcpkit_conn_fn task, void *user_data,
+                                          tcpkit_free_fn user_data_free);
+
+/* ---- Loop ---------------------------------------------------------------------------------- */
+
+/** Runs task on the thread of loop, soon and exactly once. Returns TCPKIT_E_NOT_RUNNING,
+ *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_loop_post(tcpkit_loop *loop, tcpkit_task_fn task, void *user_data,
+                                          tcpkit_free_fn user_data_free);
+
+/** 1 on the thread of loop, else 0.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API int32_t tcpkit_loop_is_current(const tcpkit_loop *loop);
+
+/** A timer to start. */
+typedef struct tcpkit_timer_options {
+  uint32_t struct_size;
+  uint32_t reserved;       /* zero */
+  uint64_t delay_ms;       /* time to the first call, from now; never early */
+  uint64_t repeat_ms;      /* time between later calls; 0: one-shot */
+  tcpkit_task_fn on_timer; /* required */
+  void *user_data;
+  /** after the last call: the only one, the stop of the timer, or the stop of the loop */
+  tcpkit_free_fn user_data_free;
+} tcpkit_timer_options;
+#define TCPKIT_TIMER_OPTIONS_INIT \
+  { sizeof(tcpkit_timer_options), 0, 0, 0, NULL, NULL, NULL }
+
+/** Sets up options like TCPKIT_TIMER_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_timer_options_init(tcpkit_timer_options *options);
+
+/** Starts a timer on loop; out_timer_id, which may be NULL, gets an id that is never used again.
+ *  Returns TCPKIT_E_NOT_RUNNING, TCPKIT_E_NO_MEMORY, TCPKIT_E_STRUCT_SIZE or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_loop_start_timer(tcpkit_loop *loop,
+                                                 const tcpkit_timer_options *options,
+                                                 uint64_t *out_timer_id);
+
+/** Stops a timer. On its loop it does not come due any more and TCPKIT_E_NOT_FOUND tells that it
+ *  was gone already; elsewhere it may still come due once. Returns TCPKIT_E_NOT_FOUND,
+ *  TCPKIT_E_NOT_RUNNING, TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API tcpkit_status tcpkit_loop_stop_timer(tcpkit_loop *loop, uint64_t timer_id);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

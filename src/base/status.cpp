@@ -1,0 +1,131 @@
+// One table for code, name and text; the errno mapping; the thread-local last error.
+#include "base/status.h"
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+namespace tcpkit {
+namespace {
+
+struct StatusRow {
+  Status status;
+  const char* name;
+  const char* text;
+};
+
+constexpr StatusRow kStatusTable[] = {
+    {TCPKIT_OK, "TCPKIT_OK", "success"},
+    {TCPKIT_E_INVALID_ARGUMENT, "TCPKIT_E_INVALID_ARGUMENT", "an argument is not valid"},
+    {TCPKIT_E_STRUCT_SIZE, "TCPKIT_E_STRUCT_SIZE", "struct_size is missing or too small"},
+    {TCPKIT_E_UNKNOWN_OPTION, "TCPKIT_E_UNKNOWN_OPTION", "no option has that key"},
+    {TCPKIT_E_BAD_VALUE, "TCPKIT_E_BAD_VALUE", "the option does not take that value"},
+    {TCPKIT_E_BAD_ADDRESS, "TCPKIT_E_BAD_ADDRESS", "the address is not valid"},
+    {TCPKIT_E_BUFFER_TOO_SMALL, "TCPKIT_E_BUFFER_TOO_SMALL", "the buffer is too small"},
+    {TCPKIT_E_WRONG_THREAD, "TCPKIT_E_WRONG_THREAD", "not allowed on this thread"},
+    {TCPKIT_E_NOT_SUPPORTED, "TCPKIT_E_NOT_SUPPORTED", "not supported here"},
+    {TCPKIT_E_CLOSED, "TCPKIT_E_CLOSED", "the connection is closed"},
+    {TCPKIT_E_ALREADY_RUNNING, "TCPKIT_E_ALREADY_RUNNING", "the server is running already"},
+    {TCPKIT_E_NOT_RUNNING, "TCPKIT_E_NOT_RUNNING", "not running"},
+    {TCPKIT_E_NOT_FOUND, "TCPKIT_E_NOT_FOUND", "there is no such thing"},
+    {TCPKIT_E_FORKED, "TCPKIT_E_FORKED", "the object belongs to the parent process"},
+    {TCPKIT_E_NO_MEMORY, "TCPKIT_E_NO_MEMORY", "out of memory"},
+    {TCPKIT_E_TOO_MANY_FILES, "TCPKIT_E_TOO_MANY_FILES", "out of file descriptors"},
+    {TCPKIT_E_LIMIT, "TCPKIT_E_LIMIT", "a configured limit was reached"},
+    {TCPKIT_E_ADDRESS_IN_USE, "TCPKIT_E_ADDRESS_IN_USE", "the address is in use"},
+    {TCPKIT_E_ADDRESS_NOT_AVAILABLE, "TCPKIT_E_ADDRESS_NOT_AVAILABLE",
+     "the address is not available on this machine"},
+    {TCPKIT_E_PERMISSION, "TCPKIT_E_PERMISSION", "permission denied"},
+    {TCPKIT_E_NO_SUCH_FILE, "TCPKIT_E_NO_SUCH_FILE", "no such file or folder"},
+    {TCPKIT_E_RESOLVE, "TCPKIT_E_RESOLVE", "the host name could not be resolved"},
+    {TCPKIT_E_RESET, "TCPKIT_E_RESET", "the peer reset the connection"},
+    {TCPKIT_E_TIMED_OUT, "TCPKIT_E_TIMED_OUT", "timed out"},
+    {TCPKIT_E_UNREACHABLE, "TCPKIT_E_UNREACHABLE", "host or network unreachable"},
+    {TCPKIT_E_IO, "TCPKIT_E_IO", "a system call failed"},
+    {TCPKIT_E_PACKET_TOO_BIG, "TCPKIT_E_PACKET_TOO_BIG", "the packet is too big"},
+    {TCPKIT_E_BAD_FRAME, "TCPKIT_E_BAD_FRAME", "the bytes break the framing"},
+    {TCPKIT_E_BAD_VARINT, "TCPKIT_E_BAD_VARINT", "a variable-length integer is too long"},
+    {TCPKIT_E_UNEXPECTED_EOF, "TCPKIT_E_UNEXPECTED_EOF", "the stream ended too early"},
+    {TCPKIT_E_CALLBACK, "TCPKIT_E_CALLBACK", "a callback failed"},
+    {TCPKIT_E_INTERNAL, "TCPKIT_E_INTERNAL", "internal defect of tcpkit"},
+};
+
+constexpr StatusRow kUnknownStatus{TCPKIT_E_INTERNAL, "TCPKIT_E_UNKNOWN", "not a tcpkit status"};
+
+const StatusRow& find_row(Status status) noexcept {
+  for (const StatusRow& row : kStatusTable) {
+    if (row.status == status) return row;
+  }
+  return kUnknownStatus;
+}
+
+thread_local constinit LastError t_last_error{TCPKIT_OK, 0, {0}};
+
+}  // namespace
+
+Status fail(Status status, const char* format, ...) noexcept {
+  LastError& error = t_last_error;
+  error.status = status;
+  error.error_number = 0;
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(error.message, sizeof error.message, format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+Status fail_errno(int error_number, const char* format, ...) noexcept {
+  LastError& error = t_last_error;
+  error.status = status_from_errno(error_number);
+  error.error_number = error_number;
+  va_list arguments;
+  va_start(arguments, format);
+  int length = std::vsnprintf(error.message, sizeof error.message, format, arguments);
+  va_end(arguments);
+  if (length < 0 || static_cast<size_t>(length) >= sizeof error.message) return error.status;
+  char text[128];
+  const char* cause = strerror_r(error_number, text, sizeof text);
+  std::snprintf(error.message + length, sizeof error.message - static_cast<size_t>(length), ": %s",
+                cause);
+  return error.status;
+}
+
+Status status_from_errno(int error_number) noexcept {
+  switch (error_number) {
+    case 0:
+      return TCPKIT_OK;
+    case EADDRINUSE:
+      return TCPKIT_E_ADDRESS_IN_USE;
+    case EADDRNOTAVAIL:
+      return TCPKIT_E_ADDRESS_NOT_AVAILABLE;
+    case EACCES:
+    case EPERM:
+      return TCPKIT_E_PERMISSION;
+    case ENOENT:
+    case ENOTDIR:
+      return TCPKIT_E_NO_SUCH_FILE;
+    case ECONNRESET:
+    case EPIPE:
+      return TCPKIT_E_RESET;
+    case ETIMEDOUT:
+      return TCPKIT_E_TIMED_OUT;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+      return TCPKIT_E_UNREACHABLE;
+    case EMFILE:
+    case ENFILE:
+      return TCPKIT_E_TOO_MANY_FILES;
+    case ENOMEM:
+    case ENOBUFS:
+      return TCPKIT_E_NO_MEMORY;
+    default:
+      return TCPKIT_E_IO;
+  }
+}
+
+const LastError& last_error() noexcept { return t_last_error; }
+const char* status_name(Status status) noexcept { return find_row(status).name; }
+const char* status_text(Status status) noexcept { return find_row(status).text; }
+
+}  // namespace tcpkit
