@@ -1,0 +1,58 @@
+// The gate of every function of tcpkit.h: no exception leaves it, and a struct is read only as far
+// as its struct_size covers it.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "base/status.h"
+
+namespace tcpkit {
+
+// Runs body, which returns a status, and turns exceptions into one.
+template <typename Body>
+Status guarded(Body&& body) noexcept {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const std::bad_alloc&) {
+    return fail(TCPKIT_E_NO_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(TCPKIT_E_INTERNAL, "unexpected exception: %s", error.what());
+  } catch (...) {
+    return fail(TCPKIT_E_INTERNAL, "unexpected exception");
+  }
+}
+
+// Fails if an argument that is needed is NULL.
+[[nodiscard]] inline Status check_not_null(const void* argument, const char* name) noexcept {
+  if (argument == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "%s is NULL", name);
+  return TCPKIT_OK;
+}
+
+// Fails if given is NULL or if struct_size is less than smallest, the size of that struct in its
+// first release.
+[[nodiscard]] inline Status check_struct(const void* given, uint32_t struct_size, uint32_t smallest,
+                                         const char* name) noexcept {
+  if (given == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "%s is NULL", name);
+  if (struct_size >= smallest) return TCPKIT_OK;
+  return fail(TCPKIT_E_STRUCT_SIZE, "%s: struct_size is %u, at least %u is needed; use its INIT",
+              name, struct_size, smallest);
+}
+
+// Copies a caller's struct over copy, which holds the INIT values: what struct_size does not cover
+// keeps them. smallest is the size of the struct in its first release.
+template <typename Struct>
+[[nodiscard]] Status copy_struct(const Struct* given, Struct& copy, const char* name,
+                                 uint32_t smallest = sizeof(Struct)) noexcept {
+  const uint32_t struct_size = given == nullptr ? 0 : given->struct_size;
+  const Status status = check_struct(given, struct_size, smallest, name);
+  if (status != TCPKIT_OK) return status;
+  std::memcpy(&copy, given, struct_size < sizeof(Struct) ? struct_size : sizeof(Struct));
+  copy.struct_size = sizeof(Struct);
+  return TCPKIT_OK;
+}
+
+}  // namespace tcpkit

@@ -1,0 +1,121 @@
+// Between the connection and its packets, in both directions: cuts received bytes into packets and
+// makes the frame of a packet that is sent. Knows no connection, no loop and no callback but those
+// of a custom framer.
+#pragma once
+
+#include <cstring>
+#include <memory>
+
+#include "framing/custom_framer.h"
+#include "framing/cut.h"
+#include "framing/length_field.h"
+#include "framing/separator.h"
+
+namespace tcpkit {
+
+// Validated settings of one framing. Immutable, so that all connections and threads share it; what
+// changes is in the FramerState of each connection.
+class Framing {
+ public:
+  // Validates and copies. Takes over framing.user_data: user_data_free is called exactly once, in
+  // the destructor, or here on failure; only a framing whose struct_size is wrong is not looked at.
+  // TCPKIT_FRAMING_NONE is refused.
+  static Status create(const tcpkit_framing& framing, const PacketLimits& limits,
+                       std::unique_ptr<Framing>& out) noexcept;
+
+  // For calls that took a framing and fail before they came to create.
+  static void free_user_data(const tcpkit_framing& framing) noexcept;
+
+  ~Framing();
+  Framing(const Framing&) = delete;
+  Framing& operator=(const Framing&) = delete;
+
+  // Makes the state of a custom framer; TCPKIT_E_CALLBACK if its callback gives none. Leaves the
+  // last error of the thread alone, like next.
+  Status open_state(FramerState& state) const noexcept { return custom_.open_state(state); }
+
+  // Frees the state of a custom framer; a second call does nothing.
+  void close_state(FramerState& state) const noexcept { custom_.close_state(state); }
+
+  // Looks for the next packet. bytes is not empty and begins where the last consumed byte ended;
+  // what a result does not consume is given again, with more behind it. After kFail the stream is
+  // lost. With TCPKIT_OVERSIZE_DISCARD a too big packet is skipped as it arrives, and never kept.
+  CutResult next(FramerState& state, ByteView bytes) const noexcept;
+
+  // Makes what goes around packet. Thread-safe. An error is the last error of the thread.
+  Status encode(ByteView packet, Envelope& out) const noexcept;
+
+  tcpkit_framing_kind kind() const noexcept { return kind_; }
+
+  // Most bytes of one packet. A tail that is delivered must be held against it by the caller.
+  size_t max_packet_size() const noexcept { return max_packet_size_; }
+
+ private:
+  // The kinds, with the hot cases apart: kLength4 is a bare 4-byte length, kSeparator1 a separator
+  // of one byte.
+  enum class Shape : uint8_t { kLength4, kSeparator1, kSeparator, kLengthField, kFixed, kCustom };
+
+  Framing(const tcpkit_framing& framing, const PacketLimits& limits) noexcept;
+  Status take_settings(const tcpkit_framing& framing);
+  Status take_separator(const tcpkit_framing& framing);
+  Status take_length_field(const tcpkit_framing& framing);
+  Status take_fixed_size(const tcpkit_framing& framing);
+
+  CutResult next_length4(FramerState& state, ByteView bytes) const noexcept;
+  CutResult next_separator1(FramerState& state, ByteView bytes) const noexcept;
+  CutResult next_separator(FramerState& state, ByteView bytes) const noexcept;
+  CutResult next_length_field(FramerState& state, ByteView bytes) const noexcept;
+  CutResult next_of_other_shape(FramerState& state, ByteView bytes) const noexcept;
+  CutResult skip_discarded(FramerState& state, ByteView bytes) const noexcept;
+  CutResult skip_to_separator(FramerState& state, ByteView bytes) const noexcept;
+  CutResult cut_found(FramerState& state, ByteView bytes, size_t packet_size) const noexcept;
+  CutResult cut_unfinished(FramerState& state, ByteView bytes) const noexcept;
+  CutResult cut_oversize(FramerState& state, ByteView bytes, uint64_t frame_size) const noexcept;
+
+  Shape shape_ = Shape::kCustom;
+  bool swaps_bytes_ = false;  // kLength4: the byte order is not that of this machine
+  bool discards_oversize_;
+  uint8_t separator_byte_ = 0;  // kSeparator1
+  tcpkit_framing_kind kind_;
+  size_t max_packet_size_;
+  size_t fixed_size_ = 0;
+  Separator separator_;
+  LengthField length_field_;
+  CustomFramer custom_;
+  void* user_data_;
+  tcpkit_free_fn user_data_free_;
+};
+
+inline CutResult Framing::next_length4(FramerState& state, ByteView bytes) const noexcept {
+  if (bytes.size() < sizeof(uint32_t)) return cut_more(0);
+  uint32_t packet_size;
+  std::memcpy(&packet_size, bytes.data(), sizeof packet_size);
+  if (swaps_bytes_) packet_size = __builtin_bswap32(packet_size);
+  if (packet_size > max_packet_size_) {
+    return cut_oversize(state, bytes, sizeof packet_size + uint64_t{packet_size});
+  }
+  const size_t frame_size = sizeof packet_size + packet_size;
+  if (frame_size > bytes.size()) return cut_more(frame_size);
+  return cut_packet(bytes.subspan(sizeof packet_size, packet_size), frame_size);
+}
+
+inline CutResult Framing::next_separator1(FramerState& state, ByteView bytes) const noexcept {
+  const uint8_t* begin = bytes.data();
+  const void* found =
+      std::memchr(begin + state.scanned_bytes, separator_byte_, bytes.size() - state.scanned_bytes);
+  if (found == nullptr) return cut_unfinished(state, bytes);
+  const size_t packet_size = static_cast<size_t>(static_cast<const uint8_t*>(found) - begin);
+  if (packet_size > max_packet_size_) return cut_found(state, bytes, packet_size);
+  state.scanned_bytes = 0;
+  return cut_packet(bytes.first(packet_size), packet_size + 1);
+}
+
+inline CutResult Framing::next(FramerState& state, ByteView bytes) const noexcept {
+  if (state.discard_bytes != 0) [[unlikely]]
+    return skip_discarded(state, bytes);
+  if (shape_ == Shape::kLength4) return next_length4(state, bytes);
+  if (shape_ == Shape::kSeparator1) return next_separator1(state, bytes);
+  return next_of_other_shape(state, bytes);
+}
+
+}  // namespace tcpkit
