@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <utility>
 
 #include "base/status.h"
@@ -19,6 +20,8 @@ Status guarded(Body&& body) noexcept {
     return std::forward<Body>(body)();
   } catch (const std::bad_alloc&) {
     return fail(TCPKIT_E_NO_MEMORY, "out of memory");
+  } catch (const std::length_error&) {
+    return fail(TCPKIT_E_NO_MEMORY, "out of memory: larger than any container");
   } catch (const std::exception& error) {
     return fail(TCPKIT_E_INTERNAL, "unexpected exception: %s", error.what());
   } catch (...) {

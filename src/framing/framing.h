@@ -71,6 +71,7 @@ class Framing {
   CutResult cut_found(FramerState& state, ByteView bytes, size_t packet_size) const noexcept;
   CutResult cut_unfinished(FramerState& state, ByteView bytes) const noexcept;
   CutResult cut_oversize(FramerState& state, ByteView bytes, uint64_t frame_size) const noexcept;
+  Status encode_length4(ByteView packet, Envelope& out) const noexcept;
 
   Shape shape_ = Shape::kCustom;
   bool swaps_bytes_ = false;  // kLength4: the byte order is not that of this machine
