@@ -1,0 +1,114 @@
+// `tcpkit serve`: options into a server, a server into an exit status. The callbacks below are all
+// that the services do.
+#include "serve.h"
+
+#include <memory>
+
+namespace tcpkit::cli {
+namespace {
+
+struct ServerDeleter {
+  void operator()(tcpkit_server* server) const { tcpkit_server_free(server); }
+};
+using ServerPtr = std::unique_ptr<tcpkit_server, ServerDeleter>;
+
+// An answer that cannot be sent would leave the peer waiting: the connection ends instead, after
+// the answers before it. Closed connections are ending already.
+void close_unless_sent(tcpkit_conn* conn, tcpkit_status status) {
+  if (status != TCPKIT_OK && status != TCPKIT_E_CLOSED) tcpkit_conn_close(conn);
+}
+
+void echo_bytes(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void*) {
+  close_unless_sent(conn, tcpkit_conn_send(conn, data, data_size));
+}
+
+void echo_packet(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void*) {
+  close_unless_sent(conn, tcpkit_conn_send_packet(conn, data, data_size));
+}
+
+// The server has counted the bytes and packets already.
+void discard(tcpkit_conn*, const uint8_t*, size_t, void*) {}
+
+void print_log(tcpkit_log_level level, const char* message, void* console) {
+  static_cast<Console*>(console)->print_log(level, message);
+}
+
+void print_live_line(tcpkit_server*, const tcpkit_metrics* metrics, void* console) {
+  static_cast<Console*>(console)->print_live_line(*metrics);
+}
+
+void print_listeners(tcpkit_server* server, void* console) {
+  for (size_t index = 0; index < tcpkit_server_listener_count(server); ++index) {
+    std::string address(tcpkit_server_listener_address(server, index, nullptr, 0), '\0');
+    tcpkit_server_listener_address(server, index, address.data(), address.size() + 1);
+    static_cast<Console*>(console)->print_listening(address);
+  }
+}
+
+tcpkit_handlers handlers_for(Service service, Console& console) {
+  tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
+  handlers.on_data = service == Service::kEcho ? echo_bytes : discard;
+  handlers.on_packet = service == Service::kEcho ? echo_packet : discard;
+  handlers.on_log = print_log;
+  handlers.on_metrics = console.shows_live_line() ? print_live_line : nullptr;
+  handlers.user_data = &console;
+  return handlers;
+}
+
+// Prints why the last call failed; prefix says where the refused text came from.
+ExitStatus report_failure(const std::string& prefix, tcpkit_status status) {
+  print_error(prefix + tcpkit_last_error_message());
+  return tcpkit_status_class_of(status) == TCPKIT_CLASS_USAGE ? kExitUsage : kExitFailure;
+}
+
+ExitStatus set_options(const ServeArguments& arguments, tcpkit_server_options& options) {
+  for (const OptionText& option : arguments.options) {
+    const tcpkit_status status =
+        tcpkit_server_options_set(&options, option.key.c_str(), option.text.c_str());
+    if (status != TCPKIT_OK) return report_failure(option.origin + ": ", status);
+  }
+  return kExitOk;
+}
+
+ExitStatus run_server(tcpkit_server* server, const ServeArguments& arguments, Console& console) {
+  for (const std::string& address : arguments.listen) {
+    const tcpkit_status status = tcpkit_server_listen(server, address.c_str(), nullptr);
+    if (status != TCPKIT_OK) return report_failure("", status);
+  }
+  if (const tcpkit_status status = tcpkit_server_run(server); status != TCPKIT_OK) {
+    return report_failure("", status);
+  }
+  tcpkit_metrics metrics = TCPKIT_METRICS_INIT;
+  if (tcpkit_server_metrics(server, &metrics) == TCPKIT_OK) console.print_totals(metrics);
+  if (!console.output_failed()) return kExitOk;
+  print_error("stdout could not be written");
+  return kExitFailure;
+}
+
+}  // namespace
+
+ExitStatus serve(const ServeArguments& arguments) {
+  tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  if (const ExitStatus refused = set_options(arguments, options); refused != kExitOk) {
+    return refused;
+  }
+  if (arguments.listen.empty()) {
+    print_error("no address to listen on: give --listen tcp://127.0.0.1:7000");
+    return kExitUsage;
+  }
+  Console console(arguments.verbosity);
+  // The addresses are printed by the start hook: from then on signals end the server cleanly.
+  tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
+  strategy.on_start = print_listeners;
+  strategy.user_data = &console;
+  options.strategy = &strategy;
+  const tcpkit_handlers handlers = handlers_for(arguments.service, console);
+  tcpkit_server* created = nullptr;
+  if (const tcpkit_status status = tcpkit_server_create(&options, &handlers, &created)) {
+    return report_failure("", status);
+  }
+  const ServerPtr server(created);
+  return run_server(server.get(), arguments, console);
+}
+
+}  // namespace tcpkit::cli
