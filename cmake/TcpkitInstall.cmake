@@ -37,9 +37,6 @@ endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/tcpkit.pc.in" "${PROJECT_BINARY_DIR}/tcpkit.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/tcpkit.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
-# Installs a program that finds the shared library in the tree it was installed into.
-function(tcpkit_install_program target)
-  file(RELATIVE_PATH bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
-  set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
-  install(TARGETS ${target} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-endfunction()
+# Programs made after this find the shared library in the tree that they are installed into.
+file(RELATIVE_PATH tcpkit_bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+set(CMAKE_INSTALL_RPATH "$ORIGIN/${tcpkit_bin_to_lib}")
