@@ -58,12 +58,16 @@ int main(int argc, char **argv) {
   tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   tcpkit_server *server = NULL;
+  char address[300] = "";
   options.framing = tcpkit_framing_crlf();
   handlers.on_open = on_open;
   handlers.on_packet = on_packet;
   int failed = tcpkit_server_create(&options, &handlers, &server) ||
-               tcpkit_server_listen(server, argc > 1 ? argv[1] : "tcp://127.0.0.1:7001", NULL) ||
-               tcpkit_server_run(server);
+               tcpkit_server_listen(server, argc > 1 ? argv[1] : "tcp://127.0.0.1:7001", NULL);
+  if (!failed) tcpkit_server_listener_address(server, 0, address, sizeof address);
+  if (!failed) printf("listening on %s\n", address);
+  fflush(stdout);
+  failed = failed || tcpkit_server_run(server);
   if (failed) fprintf(stderr, "%s\n", tcpkit_last_error_message());
   tcpkit_server_free(server);
   return failed;
