@@ -1,0 +1,1196 @@
+// tcpkit for C++17 and later: the C interface of tcpkit.h with owners, callables and exceptions.
+//
+// Everything here is a thin skin: each type is one pointer or a plain struct, and what a call means,
+// on which threads it may be made and how long things live is said in tcpkit.h. Rules of its own:
+//  - Owners (Server, Framer, Conn, Buffer) free or release in their destructor. ConnRef, LoopRef,
+//    ServerRef and Bytes borrow: they are valid as long as tcpkit.h says for the pointer in them.
+//  - Set-up throws tcpkit::Error. What is called while bytes flow returns a tcpkit::Status.
+//  - A callable is moved to the heap, called through its C callback and destroyed once. Loops call
+//    the handlers of a server at the same time, each for its own connections: what they share needs
+//    its own protection.
+//  - An exception that leaves a handler closes its connection with TCPKIT_CLOSE_CALLBACK.
+//
+// The names live in an inline namespace of their own, so that they never meet the library's own
+// classes of the same names when the static library is linked.
+#ifndef TCPKIT_HPP
+#define TCPKIT_HPP
+
+#include "tcpkit.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__has_include) && __cplusplus >= 202002L
+#if __has_include(<span>)
+#include <span>
+#endif
+#endif
+
+namespace tcpkit {
+inline namespace wrapper {
+
+// ---- Version -----------------------------------------------------------------------------------
+
+// Version of the library that is loaded; TCPKIT_VERSION_NUMBER and _TEXT are those of the header.
+inline std::uint32_t version_number() noexcept {
+  return tcpkit_version_number();
+}
+inline const char *version_text() noexcept {
+  return tcpkit_version_text();
+}
+
+// ---- Status and Error --------------------------------------------------------------------------
+
+// Outcome of a call. The class itself is not [[nodiscard]], its functions are, one by one: those
+// whose failure nobody would otherwise hear of. The sends, flush, pause, resume, shutdown, close
+// and abort may be called without a look at their status, because they fail when the connection
+// has ended, and on_close tells that. Look at it where a packet may not fit the framing.
+class Status {
+ public:
+  constexpr Status(tcpkit_status code = TCPKIT_OK) noexcept : code_(code) {}
+
+  [[nodiscard]] constexpr bool ok() const noexcept { return code_ == TCPKIT_OK; }
+  [[nodiscard]] constexpr tcpkit_status code() const noexcept { return code_; }
+  [[nodiscard]] const char *name() const noexcept { return tcpkit_status_name(code_); }
+  [[nodiscard]] const char *text() const noexcept { return tcpkit_status_text(code_); }
+  [[nodiscard]] tcpkit_status_class status_class() const noexcept {
+    return tcpkit_status_class_of(code_);
+  }
+  // Throws Error unless ok().
+  inline void or_throw() const;
+
+  friend constexpr bool operator==(Status a, Status b) noexcept { return a.code_ == b.code_; }
+  friend constexpr bool operator!=(Status a, Status b) noexcept { return a.code_ != b.code_; }
+
+ private:
+  tcpkit_status code_;
+};
+
+namespace detail {
+
+inline std::error_condition condition_of(int status) noexcept {
+  switch (status) {
+    case TCPKIT_E_INVALID_ARGUMENT:
+      return std::errc::invalid_argument;
+    case TCPKIT_E_NOT_SUPPORTED:
+      return std::errc::not_supported;
+    case TCPKIT_E_NO_MEMORY:
+      return std::errc::not_enough_memory;
+    case TCPKIT_E_TOO_MANY_FILES:
+      return std::errc::too_many_files_open;
+    case TCPKIT_E_ADDRESS_IN_USE:
+      return std::errc::address_in_use;
+    case TCPKIT_E_ADDRESS_NOT_AVAILABLE:
+      return std::errc::address_not_available;
+    case TCPKIT_E_PERMISSION:
+      return std::errc::permission_denied;
+    case TCPKIT_E_NO_SUCH_FILE:
+      return std::errc::no_such_file_or_directory;
+    case TCPKIT_E_RESET:
+      return std::errc::connection_reset;
+    case TCPKIT_E_TIMED_OUT:
+      return std::errc::timed_out;
+    case TCPKIT_E_UNREACHABLE:
+      return std::errc::host_unreachable;
+    default:
+      return {};
+  }
+}
+
+class Category final : public std::error_category {
+ public:
+  const char *name() const noexcept override { return "tcpkit"; }
+  std::string message(int status) const override { return tcpkit_status_text(status); }
+  std::error_condition default_error_condition(int status) const noexcept override {
+    const std::error_condition condition = condition_of(status);
+    return condition.value() != 0 ? condition : std::error_condition(status, *this);
+  }
+};
+
+}  // namespace detail
+
+// Category of statuses. They compare equal to std::errc where there is a counterpart:
+// error.code() == std::errc::address_in_use.
+inline const std::error_category &category() noexcept {
+  static const detail::Category instance;
+  return instance;
+}
+
+inline std::error_code make_error_code(Status status) noexcept {
+  return {status.code(), category()};
+}
+
+// What set-up throws. what() is the message of tcpkit_last_error_message, which names the argument,
+// address or cause.
+class Error : public std::system_error {
+ public:
+  // From the call that just failed on this thread.
+  explicit Error(Status status) : Error(status, message_of(status)) {
+    if (tcpkit_last_error_status() == status.code()) sys_errno_ = tcpkit_last_error_errno();
+  }
+  Error(Status status, std::string message)
+      : std::system_error(make_error_code(status)),
+        message_(std::make_shared<const std::string>(std::move(message))) {}
+
+  const char *what() const noexcept override { return message_->c_str(); }
+  [[nodiscard]] Status status() const noexcept { return code().value(); }
+  // errno behind the failure; 0 if the system was not the cause.
+  [[nodiscard]] int sys_errno() const noexcept { return sys_errno_; }
+
+ private:
+  static std::string message_of(Status status) {
+    if (tcpkit_last_error_status() != status.code()) return status.text();
+    const char *message = tcpkit_last_error_message();
+    return *message != '\0' ? message : status.text();
+  }
+
+  std::shared_ptr<const std::string> message_;  // shared: copying an exception must not throw
+  int sys_errno_ = 0;
+};
+
+inline void Status::or_throw() const {
+  if (!ok()) throw Error(*this);
+}
+
+// ---- Bytes -------------------------------------------------------------------------------------
+
+namespace detail {
+
+template <class T, class = void>
+struct IsByteRange : std::false_type {};
+template <class T>
+struct IsByteRange<T, std::void_t<decltype(std::declval<const T &>().data()),
+                                  decltype(std::declval<const T &>().size())>>
+    : std::bool_constant<sizeof(*std::declval<const T &>().data()) == 1> {};
+
+}  // namespace detail
+
+// Borrowed bytes. Made from whatever has data() and size() of one-byte elements (string,
+// string_view, vector, array, span), from a NUL-terminated text, or from pointer and size.
+class Bytes {
+ public:
+  constexpr Bytes() noexcept : slice_{nullptr, 0} {}
+  constexpr Bytes(const void *data, std::size_t size) noexcept : slice_{data, size} {}
+  Bytes(const char *text) noexcept : slice_{text, std::strlen(text)} {}
+  constexpr Bytes(tcpkit_slice slice) noexcept : slice_(slice) {}
+  template <class Range, class = std::enable_if_t<detail::IsByteRange<Range>::value &&
+                                                  !std::is_same_v<Range, Bytes>>>
+  constexpr Bytes(const Range &range) noexcept : slice_{range.data(), range.size()} {}
+
+  [[nodiscard]] const std::uint8_t *data() const noexcept {
+    return static_cast<const std::uint8_t *>(slice_.data);
+  }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return slice_.size; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return slice_.size == 0; }
+  [[nodiscard]] const std::uint8_t *begin() const noexcept { return data(); }
+  [[nodiscard]] const std::uint8_t *end() const noexcept { return data() + size(); }
+  [[nodiscard]] std::uint8_t operator[](std::size_t index) const noexcept { return data()[index]; }
+  // The same bytes as characters.
+  [[nodiscard]] std::string_view text() const noexcept {
+    return {static_cast<const char *>(slice_.data), slice_.size};
+  }
+  [[nodiscard]] constexpr tcpkit_slice slice() const noexcept { return slice_; }
+
+#if defined(__cpp_lib_span)
+  operator std::span<const std::uint8_t>() const noexcept {
+    return {data(), size()};
+  }
+  operator std::span<const std::byte>() const noexcept {
+    return std::as_bytes(std::span<const std::uint8_t>(data(), size()));
+  }
+#endif
+
+ private:
+  tcpkit_slice slice_;
+};
+static_assert(sizeof(Bytes) == sizeof(tcpkit_slice), "an array of Bytes is an array of slices");
+
+// ---- Callables, boxed --------------------------------------------------------------------------
+
+namespace detail {
+
+template <class F>
+void free_box(void *user_data) noexcept {
+  delete static_cast<F *>(user_data);
+}
+
+// Moves a callable to the heap: the user_data of a C call, which frees it with free_box.
+template <class F>
+auto *box(F &&callable) {
+  return new std::decay_t<F>(std::forward<F>(callable));
+}
+
+// Calls a task with its argument, or without if it takes none.
+template <class F, class Argument>
+void call_task(void *user_data, Argument argument) {
+  F &task = *static_cast<F *>(user_data);
+  if constexpr (std::is_invocable_v<F &, Argument>) {
+    task(argument);
+  } else {
+    task();
+  }
+}
+
+// An owned callable of any type, also one that cannot be copied; one pointer hop per call.
+template <class... Arguments>
+class Callable {
+ public:
+  Callable() = default;
+  template <class F>
+  void set(F &&callable) {
+    using Boxed = std::decay_t<F>;
+    static_assert(std::is_invocable_v<Boxed &, Arguments...>, "handler has other parameters");
+    object_ = {box(std::forward<F>(callable)), free_box<Boxed>};
+    call_ = [](void *object, Arguments... arguments) {
+      (*static_cast<Boxed *>(object))(arguments...);
+    };
+  }
+  explicit operator bool() const noexcept { return call_ != nullptr; }
+  void operator()(Arguments... arguments) const { call_(object_.get(), arguments...); }
+
+ private:
+  std::unique_ptr<void, void (*)(void *)> object_{nullptr, nullptr};
+  void (*call_)(void *, Arguments...) = nullptr;
+};
+
+// Text of a C function that fills (buffer, size) and returns the length of the whole text. The text
+// may change between two calls, so the size is asked until it fits.
+template <class Fill>
+std::string read_text(Fill fill) {
+  std::string text(64, '\0');
+  for (;;) {
+    const std::size_t room = text.size() + 1;  // the NUL has its place after the characters
+    const std::size_t length = fill(text.data(), room);
+    text.resize(length);
+    if (length < room) return text;
+  }
+}
+
+inline std::uint64_t to_ms(std::chrono::milliseconds time) noexcept {
+  return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
+}
+
+}  // namespace detail
+
+// ---- Address -----------------------------------------------------------------------------------
+
+// An address taken apart: Address::parse("tcp://[::1]:7000").
+class Address {
+ public:
+  explicit Address(const tcpkit_address &raw) noexcept : raw_(raw) {}
+  static Address parse(const std::string &text) {
+    tcpkit_address raw = TCPKIT_ADDRESS_INIT;
+    Status(tcpkit_address_parse(text.c_str(), &raw)).or_throw();
+    return Address(raw);
+  }
+
+  [[nodiscard]] tcpkit_network network() const noexcept { return raw_.network; }
+  [[nodiscard]] std::string host() const { return raw_.host; }
+  [[nodiscard]] std::uint32_t port() const noexcept { return raw_.port; }
+  [[nodiscard]] const tcpkit_address &raw() const noexcept { return raw_; }
+  // As text that parse takes; "" if the address is not valid.
+  [[nodiscard]] std::string text() const {
+    return detail::read_text([this](char *buffer, std::size_t buffer_size) {
+      return tcpkit_address_format(&raw_, buffer, buffer_size);
+    });
+  }
+
+ private:
+  tcpkit_address raw_;
+};
+
+// ---- Framing -----------------------------------------------------------------------------------
+
+using Frame = tcpkit_frame;
+using FrameEnvelope = tcpkit_frame_envelope;
+
+namespace detail {
+
+template <class F, class = void>
+struct HasEncode : std::false_type {};
+template <class F>
+struct HasEncode<F, std::void_t<decltype(&F::encode)>> : std::true_type {};
+
+// The C callbacks of a custom framer class. They report exceptions as TCPKIT_E_CALLBACK.
+template <class F>
+struct CustomFraming {
+  static void *create(void *prototype) noexcept try {
+    return new F(*static_cast<const F *>(prototype));
+  } catch (...) {
+    return nullptr;
+  }
+  static std::int32_t next(void *state, const std::uint8_t *data, std::size_t data_size,
+                           tcpkit_frame *out_frame) noexcept try {
+    return static_cast<F *>(state)->next(Bytes(data, data_size), *out_frame);
+  } catch (...) {
+    return TCPKIT_E_CALLBACK;
+  }
+  static tcpkit_status encode(const void *packet, std::size_t packet_size,
+                              tcpkit_frame_envelope *out_envelope, void *prototype) noexcept try {
+    const F &framer = *static_cast<const F *>(prototype);
+    return Status(framer.encode(Bytes(packet, packet_size), *out_envelope)).code();
+  } catch (...) {
+    return TCPKIT_E_CALLBACK;
+  }
+  static constexpr tcpkit_framing_callbacks make_table() {
+    tcpkit_framing_callbacks filled = TCPKIT_FRAMING_CALLBACKS_INIT;
+    filled.state_create = create;
+    filled.state_free = free_box<F>;
+    filled.next = next;
+    if constexpr (HasEncode<F>::value) filled.encode = encode;
+    return filled;
+  }
+  static constexpr tcpkit_framing_callbacks table = make_table();
+};
+
+}  // namespace detail
+
+// How packets are cut out of the stream. The presets are values for ServerOptions::framing.
+struct Framing {
+  static tcpkit_framing none() noexcept { return TCPKIT_FRAMING_INIT; }
+  static tcpkit_framing line() noexcept { return tcpkit_framing_line(); }
+  static tcpkit_framing crlf() noexcept { return tcpkit_framing_crlf(); }
+  static tcpkit_framing nul() noexcept { return tcpkit_framing_nul(); }
+  // separator is borrowed until the framing is given to a Server or Framer.
+  static tcpkit_framing separator(Bytes separator) noexcept {
+    return tcpkit_framing_separator(separator.data(), separator.size());
+  }
+  static tcpkit_framing length(std::uint32_t length_size,
+                               tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN) noexcept {
+    return tcpkit_framing_length(length_size, byte_order);
+  }
+  static tcpkit_framing varint() noexcept { return tcpkit_framing_varint(); }
+  static tcpkit_framing varlong() noexcept { return tcpkit_framing_varlong(); }
+  static tcpkit_framing fixed(std::size_t size) noexcept { return tcpkit_framing_fixed(size); }
+  static tcpkit_framing kafka() noexcept { return tcpkit_framing_kafka(); }
+  static tcpkit_framing minecraft() noexcept { return tcpkit_framing_minecraft(); }
+  static tcpkit_framing mqtt() noexcept { return tcpkit_framing_mqtt(); }
+  // From a text name: "line", "len4be", "fixed:16", ...
+  static tcpkit_framing parse(const std::string &text) {
+    tcpkit_framing framing = TCPKIT_FRAMING_INIT;
+    Status(tcpkit_framing_parse(text.c_str(), &framing)).or_throw();
+    return framing;
+  }
+  // A framer class of your own. Each connection works on a copy of prototype, which is borrowed and
+  // must outlive every object that is created with the framing. It has
+  //   int32_t next(Bytes data, Frame &out)       a TCPKIT_FRAME_ answer or a negative status
+  //   Status encode(Bytes packet, FrameEnvelope &out) const
+  // The second may be missing; it is called on prototype, by several threads at a time.
+  template <class F>
+  static tcpkit_framing custom(F &prototype) noexcept {
+    using Plain = std::remove_const_t<F>;
+    tcpkit_framing framing = TCPKIT_FRAMING_INIT;
+    framing.kind = TCPKIT_FRAMING_CUSTOM;
+    framing.callbacks = &detail::CustomFraming<Plain>::table;
+    framing.user_data = const_cast<Plain *>(&prototype);
+    return framing;
+  }
+};
+
+// Settings of a Framer; zero means the default.
+struct FramerOptions {
+  tcpkit_framing framing = TCPKIT_FRAMING_INIT;
+  std::size_t max_packet_size = 0;
+  tcpkit_oversize oversize = 0;
+  tcpkit_switch deliver_tail = 0;
+};
+
+// Cuts and encodes without a connection.
+class Framer {
+ public:
+  explicit Framer(const FramerOptions &options) {
+    tcpkit_framer_options raw = TCPKIT_FRAMER_OPTIONS_INIT;
+    raw.oversize = options.oversize;
+    raw.max_packet_size = options.max_packet_size;
+    raw.deliver_tail = options.deliver_tail;
+    raw.framing = options.framing;
+    tcpkit_framer *framer = nullptr;
+    Status(tcpkit_framer_create(&raw, &framer)).or_throw();
+    framer_.reset(framer);
+  }
+
+  // Adds received bytes; they are copied.
+  [[nodiscard]] Status push(Bytes data) noexcept {
+    return tcpkit_framer_push(get(), data.data(), data.size());
+  }
+  // Takes the next packet; none: more bytes are needed. It is borrowed until the next call.
+  [[nodiscard]] Status next(std::optional<Bytes> &out_packet) noexcept {
+    return take(tcpkit_framer_next, out_packet).status;
+  }
+  // Takes what is left at the end of the stream: a last packet with deliver_tail, else none.
+  // out_size, unless NULL, gets its number of bytes either way.
+  [[nodiscard]] Status finish(std::optional<Bytes> &out_tail,
+                              std::size_t *out_size = nullptr) noexcept {
+    const Taken taken = take(tcpkit_framer_finish, out_tail);
+    if (out_size != nullptr) *out_size = taken.size;
+    return taken.status;
+  }
+  // Puts the frame of one packet into out_frame.
+  [[nodiscard]] Status encode(Bytes packet, std::vector<std::uint8_t> &out_frame) {
+    std::size_t size = 0;
+    Status status = encode(packet, nullptr, 0, size);
+    if (status != TCPKIT_E_BUFFER_TOO_SMALL) return status;
+    out_frame.resize(size);
+    return encode(packet, out_frame.data(), size, size);
+  }
+  [[nodiscard]] Status encode(Bytes packet, void *buffer, std::size_t buffer_size,
+                              std::size_t &out_frame_size) noexcept {
+    return tcpkit_framer_encode(get(), packet.slice(), buffer, buffer_size, &out_frame_size);
+  }
+  [[nodiscard]] std::uint64_t discarded() const noexcept { return tcpkit_framer_discarded(get()); }
+  [[nodiscard]] tcpkit_framer *get() const noexcept { return framer_.get(); }
+
+ private:
+  struct Free {
+    void operator()(tcpkit_framer *framer) const noexcept { tcpkit_framer_free(framer); }
+  };
+  struct Taken {
+    Status status;
+    std::size_t size;
+  };
+
+  template <class Function>
+  Taken take(Function function, std::optional<Bytes> &out_packet) noexcept {
+    const std::uint8_t *packet = nullptr;
+    std::size_t size = 0;
+    const Status status = function(get(), &packet, &size);
+    out_packet.reset();
+    if (status.ok() && packet != nullptr) out_packet.emplace(packet, size);
+    return {status, size};
+  }
+
+  std::unique_ptr<tcpkit_framer, Free> framer_;
+};
+static_assert(sizeof(Framer) == sizeof(void *), "an owner is one pointer");
+
+// ---- Shared buffer -----------------------------------------------------------------------------
+
+// A reference to bytes that many sends may share. Copies refer to the same bytes.
+class Buffer {
+ public:
+  Buffer() noexcept = default;
+  // Holds a copy of data.
+  explicit Buffer(Bytes data) {
+    Status(tcpkit_buffer_create(data.data(), data.size(), &buffer_)).or_throw();
+  }
+  Buffer(const Buffer &other) noexcept : buffer_(other.buffer_) {
+    if (buffer_ != nullptr) tcpkit_buffer_retain(buffer_);
+  }
+  Buffer(Buffer &&other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+  Buffer &operator=(Buffer other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+  ~Buffer() { tcpkit_buffer_release(buffer_); }
+
+  // Holds a container of bytes without copying what is in it: Buffer::hold(std::move(text)). It is
+  // destroyed on whichever thread gives the last reference back.
+  template <class Container>
+  static Buffer hold(Container container) {
+    auto *held = new Container(std::move(container));
+    Buffer buffer;
+    Status(tcpkit_buffer_wrap(Bytes(*held).slice(), held, detail::free_box<Container>,
+                              &buffer.buffer_))
+        .or_throw();
+    return buffer;
+  }
+  // Takes over a reference that was got from C.
+  static Buffer adopt(tcpkit_buffer *buffer) noexcept {
+    Buffer adopted;
+    adopted.buffer_ = buffer;
+    return adopted;
+  }
+
+  explicit operator bool() const noexcept { return buffer_ != nullptr; }
+  [[nodiscard]] Bytes bytes() const noexcept {
+    if (buffer_ == nullptr) return {};
+    return {tcpkit_buffer_data(buffer_), tcpkit_buffer_size(buffer_)};
+  }
+  [[nodiscard]] tcpkit_buffer *get() const noexcept { return buffer_; }
+
+ private:
+  tcpkit_buffer *buffer_ = nullptr;
+};
+static_assert(sizeof(Buffer) == sizeof(void *), "an owner is one pointer");
+
+// ---- Loop --------------------------------------------------------------------------------------
+
+// A loop of a server, valid as long as the server.
+class LoopRef {
+ public:
+  explicit LoopRef(tcpkit_loop *loop = nullptr) noexcept : loop_(loop) {}
+
+  // Runs task(LoopRef), or task(), on the loop, soon and exactly once.
+  template <class F>
+  [[nodiscard]] Status post(F &&task) const {
+    using Boxed = std::decay_t<F>;
+    return tcpkit_loop_post(loop_, run<Boxed>, detail::box(std::forward<F>(task)),
+                            detail::free_box<Boxed>);
+  }
+  // Calls task(LoopRef), or task(), once after delay. The id goes to out_id unless that is NULL.
+  template <class F>
+  [[nodiscard]] Status start_timer(std::chrono::milliseconds delay, F &&task,
+                                   std::uint64_t *out_id = nullptr) const {
+    return start({delay, std::chrono::milliseconds(0)}, std::forward<F>(task), out_id);
+  }
+  // The same, first after interval and then again each interval; 1 ms is the shortest.
+  template <class F>
+  [[nodiscard]] Status start_repeating_timer(std::chrono::milliseconds interval, F &&task,
+                                             std::uint64_t *out_id = nullptr) const {
+    const auto repeat = interval.count() > 0 ? interval : std::chrono::milliseconds(1);
+    return start({repeat, repeat}, std::forward<F>(task), out_id);
+  }
+  Status stop_timer(std::uint64_t timer_id) const noexcept {
+    return tcpkit_loop_stop_timer(loop_, timer_id);
+  }
+
+  [[nodiscard]] bool is_current() const noexcept { return tcpkit_loop_is_current(loop_) != 0; }
+  explicit operator bool() const noexcept { return loop_ != nullptr; }
+  [[nodiscard]] tcpkit_loop *get() const noexcept { return loop_; }
+  friend bool operator==(LoopRef a, LoopRef b) noexcept { return a.loop_ == b.loop_; }
+  friend bool operator!=(LoopRef a, LoopRef b) noexcept { return a.loop_ != b.loop_; }
+
+ private:
+  struct Times {
+    std::chrono::milliseconds delay;
+    std::chrono::milliseconds repeat;
+  };
+
+  template <class F>
+  static void run(tcpkit_loop *loop, void *user_data) {
+    detail::call_task<F>(user_data, LoopRef(loop));
+  }
+  template <class F>
+  Status start(Times times, F &&task, std::uint64_t *out_id) const {
+    using Boxed = std::decay_t<F>;
+    tcpkit_timer_options options = TCPKIT_TIMER_OPTIONS_INIT;
+    options.delay_ms = detail::to_ms(times.delay);
+    options.repeat_ms = detail::to_ms(times.repeat);
+    options.on_timer = run<Boxed>;
+    options.user_data = detail::box(std::forward<F>(task));
+    options.user_data_free = detail::free_box<Boxed>;
+    return tcpkit_loop_start_timer(loop_, &options, out_id);
+  }
+
+  tcpkit_loop *loop_;
+};
+
+// ---- Connection --------------------------------------------------------------------------------
+
+class Conn;
+using CloseInfo = tcpkit_close_info;
+
+inline const char *close_reason_name(tcpkit_close_reason reason) noexcept {
+  return tcpkit_close_reason_name(reason);
+}
+
+// The calls that ConnRef and Conn have in common.
+template <class Self>
+class ConnCalls {
+ public:
+  [[nodiscard]] std::uint64_t id() const noexcept { return tcpkit_conn_id(conn()); }
+  [[nodiscard]] LoopRef loop() const noexcept { return LoopRef(tcpkit_conn_loop(conn())); }
+  [[nodiscard]] std::string remote_address() const {
+    return detail::read_text([this](char *buffer, std::size_t buffer_size) {
+      return tcpkit_conn_remote_address(conn(), buffer, buffer_size);
+    });
+  }
+  [[nodiscard]] std::string local_address() const {
+    return detail::read_text([this](char *buffer, std::size_t buffer_size) {
+      return tcpkit_conn_local_address(conn(), buffer, buffer_size);
+    });
+  }
+  [[nodiscard]] std::chrono::system_clock::time_point connected_at() const noexcept {
+    return std::chrono::system_clock::time_point(
+        std::chrono::milliseconds(tcpkit_conn_connected_at_ms(conn())));
+  }
+  [[nodiscard]] bool is_closed() const noexcept { return tcpkit_conn_is_closed(conn()) != 0; }
+  [[nodiscard]] std::uint64_t total_read() const noexcept { return tcpkit_conn_total_read(conn()); }
+  [[nodiscard]] std::uint64_t total_written() const noexcept {
+    return tcpkit_conn_total_written(conn());
+  }
+  [[nodiscard]] std::uint64_t reads_per_second() const noexcept {
+    return tcpkit_conn_reads_per_second(conn());
+  }
+  [[nodiscard]] std::uint64_t writes_per_second() const noexcept {
+    return tcpkit_conn_writes_per_second(conn());
+  }
+  [[nodiscard]] std::uint64_t queued_bytes() const noexcept {
+    return tcpkit_conn_queued_bytes(conn());
+  }
+  [[nodiscard]] int fd() const noexcept { return tcpkit_conn_fd(conn()); }
+
+  // Keeps an object with the connection, in place of the one before, until after on_close.
+  template <class T>
+  [[nodiscard]] Status set_user_data(std::unique_ptr<T> object) const noexcept {
+    return tcpkit_conn_set_user_data(conn(), object.release(), detail::free_box<T>);
+  }
+  // The object that set_user_data<T> kept, of the very same T; NULL if none.
+  template <class T>
+  [[nodiscard]] T *user_data() const noexcept {
+    return static_cast<T *>(tcpkit_conn_user_data(conn()));
+  }
+
+  // Sends a copy of data.
+  Status send(Bytes data) const noexcept {
+    return tcpkit_conn_send(conn(), data.data(), data.size());
+  }
+  // Sends a copy of several pieces as one.
+  Status send_pieces(const Bytes *pieces, std::size_t piece_count) const noexcept {
+    return tcpkit_conn_send_slices(conn(), reinterpret_cast<const tcpkit_slice *>(pieces),
+                                   piece_count);
+  }
+  Status send_pieces(std::initializer_list<Bytes> pieces) const noexcept {
+    return send_pieces(pieces.begin(), pieces.size());
+  }
+#if defined(__cpp_lib_span)
+  Status send_pieces(std::span<const Bytes> pieces) const noexcept {
+    return send_pieces(pieces.data(), pieces.size());
+  }
+#endif
+  // Sends shared bytes without a copy.
+  Status send_buffer(const Buffer &buffer) const noexcept {
+    return tcpkit_conn_send_buffer(conn(), buffer.get());
+  }
+  // Sends a copy of one packet in the framing of the connection.
+  Status send_packet(Bytes packet) const noexcept {
+    return tcpkit_conn_send_packet(conn(), packet.data(), packet.size());
+  }
+  Status flush() const noexcept {
+    return tcpkit_conn_flush(conn());
+  }
+  Status pause_reading() const noexcept {
+    return tcpkit_conn_pause_reading(conn());
+  }
+  Status resume_reading() const noexcept {
+    return tcpkit_conn_resume_reading(conn());
+  }
+  // Ends our stream once everything that was sent has left; receiving goes on.
+  Status shutdown() const noexcept {
+    return tcpkit_conn_shutdown(conn());
+  }
+  // Closes once everything that was sent has left.
+  Status close() const noexcept {
+    return tcpkit_conn_close(conn());
+  }
+  // Resets the connection and drops what is queued.
+  Status abort() const noexcept {
+    return tcpkit_conn_abort(conn());
+  }
+
+  // Calls handler(ConnRef, const CloseInfo &) when the connection ends; at once, inside this call,
+  // if it has ended already.
+  template <class F>
+  [[nodiscard]] inline Status add_close_handler(F &&handler) const;
+  // Runs task(ConnRef), or task(), on the loop of the connection, soon and exactly once.
+  template <class F>
+  [[nodiscard]] inline Status post(F &&task) const;
+  // A reference that keeps the handle valid after its callbacks.
+  [[nodiscard]] inline Conn retain() const noexcept;
+
+ private:
+  tcpkit_conn *conn() const noexcept {
+    return static_cast<const Self *>(this)->get();
+  }
+};
+
+// A borrowed connection, as callbacks get it: valid until the callback returns.
+class ConnRef : public ConnCalls<ConnRef> {
+ public:
+  explicit ConnRef(tcpkit_conn *conn = nullptr) noexcept : conn_(conn) {}
+  explicit operator bool() const noexcept { return conn_ != nullptr; }
+  [[nodiscard]] tcpkit_conn *get() const noexcept { return conn_; }
+  friend bool operator==(ConnRef a, ConnRef b) noexcept { return a.conn_ == b.conn_; }
+  friend bool operator!=(ConnRef a, ConnRef b) noexcept { return a.conn_ != b.conn_; }
+
+ private:
+  tcpkit_conn *conn_;
+};
+
+// A retained connection. Copies refer to the same one; the handle stays valid after it has ended,
+// and its calls then answer TCPKIT_E_CLOSED.
+class Conn : public ConnCalls<Conn> {
+ public:
+  Conn() noexcept = default;
+  explicit Conn(ConnRef conn) noexcept : conn_(conn.get()) {
+    if (conn_ != nullptr) tcpkit_conn_retain(conn_);
+  }
+  Conn(const Conn &other) noexcept : Conn(ConnRef(other.conn_)) {}
+  Conn(Conn &&other) noexcept : conn_(std::exchange(other.conn_, nullptr)) {}
+  Conn &operator=(Conn other) noexcept {
+    std::swap(conn_, other.conn_);
+    return *this;
+  }
+  ~Conn() { tcpkit_conn_release(conn_); }
+
+  // Takes over a reference that was got from C.
+  static Conn adopt(tcpkit_conn *conn) noexcept {
+    Conn adopted;
+    adopted.conn_ = conn;
+    return adopted;
+  }
+
+  operator ConnRef() const noexcept { return ConnRef(conn_); }
+  explicit operator bool() const noexcept { return conn_ != nullptr; }
+  [[nodiscard]] tcpkit_conn *get() const noexcept { return conn_; }
+
+ private:
+  tcpkit_conn *conn_ = nullptr;
+};
+static_assert(sizeof(Conn) == sizeof(void *), "an owner is one pointer");
+
+template <class Self>
+template <class F>
+Status ConnCalls<Self>::add_close_handler(F &&handler) const {
+  using Boxed = std::decay_t<F>;
+  const auto call = [](tcpkit_conn *ended, const tcpkit_close_info *info, void *user_data) {
+    (*static_cast<Boxed *>(user_data))(ConnRef(ended), *info);
+  };
+  return tcpkit_conn_add_close_handler(conn(), call, detail::box(std::forward<F>(handler)),
+                                       detail::free_box<Boxed>);
+}
+
+template <class Self>
+template <class F>
+Status ConnCalls<Self>::post(F &&task) const {
+  using Boxed = std::decay_t<F>;
+  const auto call = [](tcpkit_conn *target, void *user_data) {
+    detail::call_task<Boxed>(user_data, ConnRef(target));
+  };
+  return tcpkit_conn_post(conn(), call, detail::box(std::forward<F>(task)),
+                          detail::free_box<Boxed>);
+}
+
+template <class Self>
+Conn ConnCalls<Self>::retain() const noexcept {
+  return Conn(ConnRef(conn()));
+}
+
+// ---- Server options ----------------------------------------------------------------------------
+
+class Server;
+class ServerRef;
+using Metrics = tcpkit_metrics;
+
+// Hooks around the read pools; override what you need. One strategy may serve several servers.
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+  virtual inline void on_start(ServerRef server);
+  virtual void on_accept(ConnRef) {}
+  virtual inline void on_metrics(ServerRef server, const Metrics &metrics);
+  virtual inline void on_stop(ServerRef server);
+};
+
+// Settings of a listener; zero means what the server options say.
+struct ListenOptions {
+  std::uint32_t backlog = 0;
+  tcpkit_switch reuse_port = 0;
+  tcpkit_switch dual_stack = 0;
+};
+
+// Settings of a server, as in tcpkit_server_options, where each is described; zero means the
+// default.
+struct ServerOptions {
+  std::uint32_t loops = 0;
+  std::string listen{};
+  tcpkit_framing framing = TCPKIT_FRAMING_INIT;
+  std::size_t max_packet_size = 0;
+  tcpkit_oversize oversize = 0;
+  tcpkit_switch deliver_tail = 0;
+  std::size_t read_buffer_size = 0;
+  std::uint64_t pool_size = 0;
+  std::uint64_t read_quantum_ms = 0;
+  std::uint64_t max_connections = 0;
+  std::uint64_t tick_interval_ms = 0;
+  std::uint64_t close_timeout_ms = 0;
+  std::uint64_t keep_alive_ms = 0;
+  std::uint32_t backlog = 0;
+  tcpkit_switch reuse_port = 0;
+  tcpkit_switch dual_stack = 0;
+  tcpkit_switch no_delay = 0;
+  std::size_t receive_buffer_size = 0;
+  std::size_t send_buffer_size = 0;
+  tcpkit_switch handle_signals = 0;
+  tcpkit_log_level log_level = 0;
+  std::shared_ptr<Strategy> strategy{};
+
+  // Sets one option from text: options.set("max_packet_size", "64k").
+  inline void set(const std::string &key, const std::string &text);
+};
+
+// Descriptions of the options that ServerOptions::set knows.
+inline std::vector<tcpkit_option_info> server_option_infos() {
+  std::vector<tcpkit_option_info> infos(tcpkit_server_option_count());
+  for (std::size_t index = 0; index < infos.size(); ++index) {
+    infos[index] = TCPKIT_OPTION_INFO_INIT;
+    Status(tcpkit_server_option_at(index, &infos[index])).or_throw();
+  }
+  return infos;
+}
+
+namespace detail {
+
+// Copies the fields that the options of C and C++ have in the same form, in either direction.
+template <class From, class To>
+void copy_plain_options(const From &from, To &to) {
+  to.loops = from.loops;
+  to.framing = from.framing;
+  to.max_packet_size = from.max_packet_size;
+  to.oversize = from.oversize;
+  to.deliver_tail = from.deliver_tail;
+  to.read_buffer_size = from.read_buffer_size;
+  to.pool_size = from.pool_size;
+  to.read_quantum_ms = from.read_quantum_ms;
+  to.max_connections = from.max_connections;
+  to.tick_interval_ms = from.tick_interval_ms;
+  to.close_timeout_ms = from.close_timeout_ms;
+  to.keep_alive_ms = from.keep_alive_ms;
+  to.backlog = from.backlog;
+  to.reuse_port = from.reuse_port;
+  to.dual_stack = from.dual_stack;
+  to.no_delay = from.no_delay;
+  to.receive_buffer_size = from.receive_buffer_size;
+  to.send_buffer_size = from.send_buffer_size;
+  to.handle_signals = from.handle_signals;
+  to.log_level = from.log_level;
+}
+
+}  // namespace detail
+
+inline void ServerOptions::set(const std::string &key, const std::string &text) {
+  tcpkit_server_options raw = TCPKIT_SERVER_OPTIONS_INIT;
+  detail::copy_plain_options(*this, raw);
+  Status(tcpkit_server_options_set(&raw, key.c_str(), text.c_str())).or_throw();
+  detail::copy_plain_options(raw, *this);
+  if (raw.listen != nullptr) listen = raw.listen;
+}
+
+// ---- Server ------------------------------------------------------------------------------------
+
+// The calls that ServerRef and Server have in common.
+template <class Self>
+class ServerCalls {
+ public:
+  void listen(const std::string &address, const ListenOptions &options = ListenOptions()) const {
+    tcpkit_listen_options raw = TCPKIT_LISTEN_OPTIONS_INIT;
+    raw.backlog = options.backlog;
+    raw.reuse_port = options.reuse_port;
+    raw.dual_stack = options.dual_stack;
+    Status(tcpkit_server_listen(server(), address.c_str(), &raw)).or_throw();
+  }
+  [[nodiscard]] std::size_t listener_count() const {
+    return tcpkit_server_listener_count(server());
+  }
+  // The address that a listener is bound to, with its real port; "" if there is no such listener.
+  [[nodiscard]] std::string listener_address(std::size_t index = 0) const {
+    return detail::read_text([this, index](char *buffer, std::size_t buffer_size) {
+      return tcpkit_server_listener_address(server(), index, buffer, buffer_size);
+    });
+  }
+
+  void start() const { Status(tcpkit_server_start(server())).or_throw(); }
+  void run() const { Status(tcpkit_server_run(server())).or_throw(); }
+  void stop() const { Status(tcpkit_server_stop(server())).or_throw(); }
+  void wait() const { Status(tcpkit_server_wait(server())).or_throw(); }
+  [[nodiscard]] bool is_running() const { return tcpkit_server_is_running(server()) != 0; }
+
+  [[nodiscard]] Metrics metrics() const {
+    Metrics metrics = TCPKIT_METRICS_INIT;
+    Status(tcpkit_server_metrics(server(), &metrics)).or_throw();
+    return metrics;
+  }
+
+  // An open connection by its id; empty if there is none.
+  [[nodiscard]] Conn find(std::uint64_t conn_id) const {
+    tcpkit_conn *conn = nullptr;
+    const Status status = tcpkit_server_find(server(), conn_id, &conn);
+    if (status == TCPKIT_E_NOT_FOUND) return {};
+    status.or_throw();
+    return Conn::adopt(conn);
+  }
+  // Calls visitor(ConnRef) inside this call for each open connection. After an exception, which
+  // this call throws on, the others are not visited.
+  template <class F>
+  void visit(F &&visitor) const {
+    Visit<std::remove_reference_t<F>> visit{visitor, nullptr};
+    const Status status =
+        tcpkit_server_visit(server(), visit_one<std::remove_reference_t<F>>, &visit);
+    if (visit.thrown) std::rethrow_exception(visit.thrown);
+    status.or_throw();
+  }
+  // All open connections.
+  [[nodiscard]] std::vector<Conn> list() const {
+    std::vector<tcpkit_conn *> raw;
+    std::vector<Conn> conns;
+    std::size_t count = 0;
+    do {
+      conns.clear();
+      raw.resize(count + 16);  // more may come before the call that fetches them
+      conns.reserve(raw.size());
+      Status(tcpkit_server_list(server(), raw.data(), raw.size(), &count)).or_throw();
+      const std::size_t written = count < raw.size() ? count : raw.size();
+      for (std::size_t index = 0; index < written; ++index) {
+        conns.push_back(Conn::adopt(raw[index]));
+      }
+    } while (count > raw.size());
+    return conns;
+  }
+
+  [[nodiscard]] std::size_t loop_count() const { return tcpkit_server_loop_count(server()); }
+  // Loop number index; empty if there is none.
+  [[nodiscard]] LoopRef loop(std::size_t index = 0) const {
+    return LoopRef(tcpkit_server_loop(server(), index));
+  }
+
+ private:
+  template <class F>
+  struct Visit {
+    F &visitor;
+    std::exception_ptr thrown;
+  };
+  template <class F>
+  static void visit_one(tcpkit_conn *conn, void *user_data) noexcept {
+    auto &visit = *static_cast<Visit<F> *>(user_data);
+    if (visit.thrown) return;
+    try {
+      visit.visitor(ConnRef(conn));
+    } catch (...) {
+      visit.thrown = std::current_exception();
+    }
+  }
+
+  tcpkit_server *server() const { return static_cast<const Self *>(this)->get(); }
+};
+
+// A borrowed server, as callbacks get it.
+class ServerRef : public ServerCalls<ServerRef> {
+ public:
+  explicit ServerRef(tcpkit_server *server = nullptr) noexcept : server_(server) {}
+  explicit operator bool() const noexcept { return server_ != nullptr; }
+  [[nodiscard]] tcpkit_server *get() const noexcept { return server_; }
+
+ private:
+  tcpkit_server *server_;
+};
+
+inline void Strategy::on_start(ServerRef) {}
+inline void Strategy::on_metrics(ServerRef, const Metrics &) {}
+inline void Strategy::on_stop(ServerRef) {}
+
+namespace detail {
+
+// The handlers of a server: the user_data of its callbacks, freed by the library.
+struct Handlers {
+  Callable<ConnRef> on_open;
+  Callable<ConnRef, Bytes> on_data;
+  Callable<ConnRef, Bytes> on_packet;
+  Callable<ConnRef> on_end;
+  Callable<ConnRef, const CloseInfo &> on_close;
+  Callable<ServerRef, const Metrics &> on_metrics;
+  Callable<tcpkit_log_level, std::string_view> on_log;
+
+  // The C table for what is set. What is not stays NULL, which means something for on_end.
+  tcpkit_handlers table() noexcept {
+    tcpkit_handlers table = TCPKIT_HANDLERS_INIT;
+    if (on_open) table.on_open = call_open;
+    if (on_data) table.on_data = call_data;
+    if (on_packet) table.on_packet = call_packet;
+    if (on_end) table.on_end = call_end;
+    if (on_close) table.on_close = call_close;
+    if (on_metrics) table.on_metrics = call_metrics;
+    if (on_log) table.on_log = call_log;
+    table.user_data = this;
+    table.user_data_free = free_box<Handlers>;
+    return table;
+  }
+
+ private:
+  static const Handlers &of(void *user_data) noexcept {
+    return *static_cast<Handlers *>(user_data);
+  }
+  static void call_open(tcpkit_conn *conn, void *user_data) {
+    of(user_data).on_open(ConnRef(conn));
+  }
+  static void call_data(tcpkit_conn *conn, const std::uint8_t *data, std::size_t data_size,
+                        void *user_data) {
+    of(user_data).on_data(ConnRef(conn), Bytes(data, data_size));
+  }
+  static void call_packet(tcpkit_conn *conn, const std::uint8_t *data, std::size_t data_size,
+                          void *user_data) {
+    of(user_data).on_packet(ConnRef(conn), Bytes(data, data_size));
+  }
+  static void call_end(tcpkit_conn *conn, void *user_data) { of(user_data).on_end(ConnRef(conn)); }
+  static void call_close(tcpkit_conn *conn, const tcpkit_close_info *info, void *user_data) {
+    of(user_data).on_close(ConnRef(conn), *info);
+  }
+  static void call_metrics(tcpkit_server *server, const tcpkit_metrics *metrics, void *user_data) {
+    of(user_data).on_metrics(ServerRef(server), *metrics);
+  }
+  // Runs in the middle of any call, where nobody could catch: a line that cannot be logged is lost.
+  static void call_log(tcpkit_log_level level, const char *message, void *user_data) noexcept try {
+    of(user_data).on_log(level, message);
+  } catch (...) {
+  }
+};
+
+// The hooks of a Strategy; user_data is a shared_ptr to it.
+struct StrategyHooks {
+  using Pointer = std::shared_ptr<Strategy>;
+
+  static tcpkit_strategy table(const Pointer &strategy) {
+    tcpkit_strategy table = TCPKIT_STRATEGY_INIT;
+    table.on_start = call_start;
+    table.on_accept = call_accept;
+    table.on_metrics = call_metrics;
+    table.on_stop = call_stop;
+    table.user_data = new Pointer(strategy);
+    table.user_data_free = free_box<Pointer>;
+    return table;
+  }
+
+ private:
+  static Strategy &of(void *user_data) noexcept { return **static_cast<Pointer *>(user_data); }
+  static void call_start(tcpkit_server *server, void *user_data) {
+    of(user_data).on_start(ServerRef(server));
+  }
+  static void call_accept(tcpkit_conn *conn, void *user_data) {
+    of(user_data).on_accept(ConnRef(conn));
+  }
+  static void call_metrics(tcpkit_server *server, const tcpkit_metrics *metrics, void *user_data) {
+    of(user_data).on_metrics(ServerRef(server), *metrics);
+  }
+  static void call_stop(tcpkit_server *server, void *user_data) {
+    of(user_data).on_stop(ServerRef(server));
+  }
+};
+
+// What a Server points to. tcpkit_server_create takes the handlers, so the C server is created at
+// the first call that needs it, when the handlers are known; until then options and handlers wait
+// here.
+class LazyServer {
+ public:
+  explicit LazyServer(const ServerOptions &options)
+      : options_(options), handlers_(std::make_unique<Handlers>()) {
+    if (options.framing.separator == nullptr) return;
+    separator_.assign(static_cast<const char *>(options.framing.separator),
+                      options.framing.separator_size);
+    options_.framing.separator = separator_.data();
+  }
+  ~LazyServer() {
+    tcpkit_server_free(server_.load());
+    // Only a server that tried to be created has seen to the framing's user_data.
+    const tcpkit_framing &framing = options_.framing;
+    if (handlers_ && framing.user_data_free != nullptr) framing.user_data_free(framing.user_data);
+  }
+  LazyServer(const LazyServer &) = delete;
+  LazyServer &operator=(const LazyServer &) = delete;
+
+  tcpkit_server *get() {
+    tcpkit_server *server = server_.load(std::memory_order_acquire);
+    if (server != nullptr) return server;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (failure_) throw Error(*failure_);
+    if (handlers_) create();
+    return server_.load(std::memory_order_relaxed);
+  }
+
+  Handlers &handlers() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (handlers_) return *handlers_;
+    throw Error(TCPKIT_E_ALREADY_RUNNING, "handlers are set before any other call of a server");
+  }
+
+ private:
+  void create() {
+    tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+    copy_plain_options(options_, options);
+    if (!options_.listen.empty()) options.listen = options_.listen.c_str();
+    tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
+    if (options_.strategy) {
+      strategy = StrategyHooks::table(options_.strategy);
+      options.strategy = &strategy;
+    }
+    const tcpkit_handlers handlers = handlers_.release()->table();
+    tcpkit_server *server = nullptr;
+    const Status status = tcpkit_server_create(&options, &handlers, &server);
+    if (!status.ok()) throw Error(failure_.emplace(status));
+    server_.store(server, std::memory_order_release);  // pairs with the acquire in get
+  }
+
+  std::mutex mutex_;  // create against the other calls, which may come from any thread
+  std::atomic<tcpkit_server *> server_{nullptr};
+  ServerOptions options_;
+  std::string separator_;
+  std::unique_ptr<Handlers> handlers_;  // empty once creating the C server was tried
+  std::optional<Error> failure_;        // why that failed; further calls fail in the same way
+};
+
+}  // namespace detail
+
+// A server. Set the handlers first: the first other call fixes them, and reports wrong options.
+// The handlers take
+//   on_open(ConnRef)   on_data(ConnRef, Bytes)   on_packet(ConnRef, Bytes)   on_end(ConnRef)
+//   on_close(ConnRef, const CloseInfo &)   on_metrics(ServerRef, const Metrics &)
+//   on_log(tcpkit_log_level, std::string_view)   exceptions of this one are dropped
+class Server : public ServerCalls<Server> {
+ public:
+  explicit Server(const ServerOptions &options = ServerOptions())
+      : lazy_(std::make_unique<detail::LazyServer>(options)) {}
+
+  template <class F>
+  void on_open(F &&handler) {
+    lazy_->handlers().on_open.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_data(F &&handler) {
+    lazy_->handlers().on_data.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_packet(F &&handler) {
+    lazy_->handlers().on_packet.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_end(F &&handler) {
+    lazy_->handlers().on_end.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_close(F &&handler) {
+    lazy_->handlers().on_close.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_metrics(F &&handler) {
+    lazy_->handlers().on_metrics.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_log(F &&handler) {
+    lazy_->handlers().on_log.set(std::forward<F>(handler));
+  }
+
+  // The C handle, for calls of tcpkit.h.
+  [[nodiscard]] tcpkit_server *get() const { return lazy_->get(); }
+  [[nodiscard]] ServerRef ref() const { return ServerRef(get()); }
+
+ private:
+  std::unique_ptr<detail::LazyServer> lazy_;
+};
+static_assert(sizeof(Server) == sizeof(void *), "an owner is one pointer");
+
+}  // namespace wrapper
+}  // namespace tcpkit
+
+#endif
