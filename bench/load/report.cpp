@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <dirent.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -10,13 +11,15 @@
 namespace tcpkit::load {
 namespace {
 
-double read_schedstat_seconds(const std::string& path) {
+CpuTimes read_schedstat(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "re");
-  if (file == nullptr) return 0;
+  if (file == nullptr) return {};
   unsigned long long run_ns = 0;
-  const int fields = std::fscanf(file, "%llu", &run_ns);
+  unsigned long long wait_ns = 0;
+  const int fields = std::fscanf(file, "%llu %llu", &run_ns, &wait_ns);
   std::fclose(file);
-  return fields == 1 ? static_cast<double>(run_ns) * 1e-9 : 0;
+  if (fields != 2) return {};
+  return {static_cast<double>(run_ns) * 1e-9, static_cast<double>(wait_ns) * 1e-9};
 }
 
 double to_us(std::uint64_t ns) {
@@ -25,17 +28,19 @@ double to_us(std::uint64_t ns) {
 
 }  // namespace
 
-double read_cpu_seconds(int pid) {
+CpuTimes read_cpu_times(int pid) {
   const std::string folder = "/proc/" + std::to_string(pid) + "/task";
   DIR* directory = ::opendir(folder.c_str());
-  if (directory == nullptr) return -1;
-  double seconds = 0;
+  if (directory == nullptr) return {};
+  CpuTimes sum;
   while (const dirent* entry = ::readdir(directory)) {
     if (entry->d_name[0] == '.') continue;
-    seconds += read_schedstat_seconds(folder + "/" + entry->d_name + "/schedstat");
+    const CpuTimes thread = read_schedstat(folder + "/" + entry->d_name + "/schedstat");
+    sum.run_seconds += thread.run_seconds;
+    sum.wait_seconds += thread.wait_seconds;
   }
   ::closedir(directory);
-  return seconds;
+  return sum;
 }
 
 Interval::Interval(const Options& options)
@@ -46,15 +51,18 @@ bool Interval::step(std::uint64_t now, Result& result) {
     result.messages = 0;
     result.bytes = 0;
     result.latency.reset();
-    if (options_.server_pid > 0) cpu_seconds_at_begin_ = read_cpu_seconds(options_.server_pid);
+    if (options_.server_pid > 0) server_at_begin_ = read_cpu_times(options_.server_pid);
+    load_at_begin_ = read_cpu_times(::getpid());
     began_ns_ = now_ns();
     next_step_ns_ = began_ns_ + seconds_to_ns(options_.seconds);
     return false;
   }
   result.seconds = static_cast<double>(now - began_ns_) * 1e-9;
-  if (options_.server_pid > 0) {
-    result.server_cpu_seconds = read_cpu_seconds(options_.server_pid) - cpu_seconds_at_begin_;
-  }
+  result.waited_seconds = read_cpu_times(::getpid()).wait_seconds - load_at_begin_.wait_seconds;
+  if (options_.server_pid <= 0) return true;
+  const CpuTimes server = read_cpu_times(options_.server_pid);
+  result.server_cpu_seconds = server.run_seconds - server_at_begin_.run_seconds;
+  result.waited_seconds += server.wait_seconds - server_at_begin_.wait_seconds;
   return true;
 }
 
@@ -82,6 +90,7 @@ void print_result(const Options& options, const Result& result) {
               to_us(latency.value_at(0.9)), to_us(latency.value_at(0.99)));
   std::printf("\"p99.9\": %.2f, \"max\": %.2f}, ", to_us(latency.value_at(0.999)),
               to_us(latency.max_ns()));
+  std::printf("\"waited_seconds\": %.6f, ", result.waited_seconds);
   std::printf("\"congestion_control\": \"%s\", \"errors\": %llu}\n",
               result.congestion_control.c_str(), static_cast<unsigned long long>(result.errors));
   std::fflush(stdout);

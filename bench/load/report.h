@@ -15,14 +15,21 @@ struct Result {
   std::uint64_t errors = 0;        // wrong bytes, broken or refused connections
   double seconds = 0;              // length of the measured interval
   double server_cpu_seconds = -1;  // below 0: not measured
+  double waited_seconds = 0;       // server and load were ready to run, but others had their cores
   std::string congestion_control;
   Histogram latency;
 };
 
 void print_result(const Options& options, const Result& result);
 
-// CPU seconds that all threads of a process have used; below 0 if that cannot be read.
-double read_cpu_seconds(int pid);
+// What the scheduler gave to all threads of a process so far.
+struct CpuTimes {
+  double run_seconds = 0;
+  double wait_seconds = 0;  // in a run queue
+};
+
+// Zeros if that cannot be read.
+CpuTimes read_cpu_times(int pid);
 
 // Brackets the measured interval: counters that run during the warm-up are taken back by begin().
 class Interval {
@@ -41,7 +48,8 @@ class Interval {
   const Options& options_;
   std::uint64_t next_step_ns_;
   std::uint64_t began_ns_ = 0;  // 0: still warming up
-  double cpu_seconds_at_begin_ = 0;
+  CpuTimes server_at_begin_;
+  CpuTimes load_at_begin_;
 };
 
 }  // namespace tcpkit::load

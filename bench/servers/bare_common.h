@@ -17,7 +17,7 @@ typedef enum bare_mode { BARE_ECHO, BARE_LEN4BE, BARE_LINE } bare_mode;
 
 typedef struct bare_options {
   bare_mode mode;
-  size_t buffer_size; /* bytes of the shared receive buffer */
+  size_t buffer_size; /* bytes of the shared receive buffer; 0: the default of the server */
   uint16_t port;      /* 0 takes a free one */
   unsigned loops;     /* only tcpkit_server has more than one */
 } bare_options;
@@ -49,7 +49,7 @@ static inline bare_mode bare_parse_mode(const char* text) {
 }
 
 static inline bare_options bare_parse_options(int argc, char** argv) {
-  bare_options options = {BARE_ECHO, 64 * 1024, 0, 1};
+  bare_options options = {BARE_ECHO, 0, 0, 1};
   for (int i = 1; i + 1 < argc; i += 2) {
     const char* value = argv[i + 1];
     if (strcmp(argv[i], "--mode") == 0) {
@@ -101,8 +101,9 @@ static inline int bare_listen(uint16_t port) {
 }
 
 static inline bare_buffers bare_make_buffers(const bare_options* options) {
-  bare_buffers buffers = {malloc(options->buffer_size), NULL, options->buffer_size};
-  if (options->mode != BARE_ECHO) buffers.out = malloc(options->buffer_size);
+  size_t size = options->buffer_size != 0 ? options->buffer_size : 64 * 1024;
+  bare_buffers buffers = {malloc(size), NULL, size};
+  if (options->mode != BARE_ECHO) buffers.out = malloc(size);
   if (buffers.in == NULL || (options->mode != BARE_ECHO && buffers.out == NULL)) {
     bare_die("malloc");
   }

@@ -1,0 +1,1 @@
+"""Parts of bench/run.py: private network, processes, comparison in rounds, sections, table."""

@@ -1,0 +1,59 @@
+/* The server under test: tcpkit through its public C interface only, as a user would write it, with
+ * defaults for everything that the command line does not name. */
+#include <tcpkit.h>
+
+#include "bare_common.h"
+
+static void on_data(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void* user_data) {
+  (void)user_data;
+  tcpkit_conn_send(conn, data, data_size);
+}
+
+static void on_packet(tcpkit_conn* conn, const uint8_t* packet, size_t packet_size,
+                      void* user_data) {
+  (void)user_data;
+  tcpkit_conn_send_packet(conn, packet, packet_size);
+}
+
+static void give_up(void) {
+  fprintf(stderr, "tcpkit_server: %s\n", tcpkit_last_error_message());
+  exit(1);
+}
+
+static tcpkit_framing framing_of(bare_mode mode) {
+  if (mode == BARE_LEN4BE) return tcpkit_framing_length(4, TCPKIT_BIG_ENDIAN);
+  if (mode == BARE_LINE) return tcpkit_framing_line();
+  tcpkit_framing none = TCPKIT_FRAMING_INIT;
+  return none;
+}
+
+/* Prints "listening PORT", as the other servers do. */
+static void announce(const tcpkit_server* server) {
+  char text[300];
+  tcpkit_server_listener_address(server, 0, text, sizeof text);
+  const char *colon = strrchr(text, ':');
+  if (colon == NULL) give_up();
+  printf("listening %s\n", colon + 1);
+  fflush(stdout);
+}
+
+int main(int argc, char** argv) {
+  bare_options bare = bare_parse_options(argc, argv);
+  tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  options.loops = bare.loops;
+  options.read_buffer_size = bare.buffer_size; /* 0: the library's default */
+  options.framing = framing_of(bare.mode);
+  tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
+  handlers.on_data = on_data;
+  handlers.on_packet = on_packet;
+
+  char address[64];
+  snprintf(address, sizeof address, "tcp://127.0.0.1:%u", (unsigned)bare.port);
+  tcpkit_server* server = NULL;
+  if (tcpkit_server_create(&options, &handlers, &server) != TCPKIT_OK) give_up();
+  if (tcpkit_server_listen(server, address, NULL) != TCPKIT_OK) give_up();
+  announce(server);
+  if (tcpkit_server_run(server) != TCPKIT_OK) give_up();
+  tcpkit_server_free(server);
+  return 0;
+}
