@@ -260,5 +260,15 @@ TEST(CppServer, KeepsTheBytesOfALongSeparator) {
 }
 
 #if __cplusplus >= 202002L
+TEST(CppFeel, TakesDesignatedOptionsAndSpans) {
+  tcpkit::Server server{{.framing = tcpkit::Framing::line()}};
+  server.on_packet([](tcpkit::ConnRef conn, tcpkit::Bytes packet) { conn.send_packet(packet); });
+  const Client client(start_on_free_port(server));
+  ASSERT_TRUE(client.send("x\n"));
+  EXPECT_EQ(client.receive(2), "x\n");
+  const std::span<const std::byte> bytes = tcpkit::Bytes("span");
+  EXPECT_EQ(bytes.size(), 4u);
+}
+#endif
 
 }  // namespace
