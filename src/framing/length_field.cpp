@@ -97,6 +97,7 @@ LengthField::Value LengthField::read_binary(ByteView field) const noexcept {
 // Padded forms are read, as long as they keep to the allowed bytes. One byte too many is noticed at
 // the last allowed one, so that nothing waits for a byte that may not come.
 LengthField::Value LengthField::read_varint(ByteView field) const noexcept {
+  if (field.front() < 0x80) return {TCPKIT_OK, 1, field.front()};
   const size_t readable = std::min<size_t>(field.size(), length_size_);
   uint64_t value = 0;
   for (uint32_t i = 0; i < readable; ++i) {

@@ -53,7 +53,8 @@ size_t Separator::find(ByteView bytes, size_t from) const noexcept {
     if (found == nullptr) return kNotFound;
     last = static_cast<const uint8_t*>(found);
     const uint8_t* candidate = last - (size - 1);
-    if (std::memcmp(candidate, bytes_.data(), size - 1) == 0) {
+    const bool begins = *candidate == bytes_.front();
+    if (begins && std::memcmp(candidate, bytes_.data(), size - 1) == 0) {
       return static_cast<size_t>(candidate - begin);
     }
     ++last;

@@ -42,10 +42,10 @@ size_t expect_round_trip(const Framing& framing, Random& random, size_t most_byt
     stream += frame;
   }
   Feeder feeder(framing);
-  while (!stream.empty()) {
-    const size_t size = std::min(stream.size(), random.between(1, 64));
-    feeder.read(stream.substr(0, size));
-    stream.erase(0, size);
+  for (std::string_view rest = stream; !rest.empty();) {
+    const size_t size = std::min(rest.size(), random.between(1, 200));
+    feeder.read(rest.substr(0, size));
+    rest.remove_prefix(size);
   }
   EXPECT_EQ(feeder.received(), sent);
   EXPECT_EQ(feeder.kept(), "");
@@ -107,12 +107,12 @@ tcpkit_framing random_length_field(Random& random) {
 TEST(RoundTrip, HoldsForRandomLengthFields) {
   Random random;
   size_t taken = 0;
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 1000; ++round) {
     const auto framing = make_framing(random_length_field(random), close_above(kLimit));
     taken += expect_round_trip(*framing, random, kLimit);
     if (HasFailure()) FAIL() << "in round " << round;
   }
-  EXPECT_GT(taken, 30000u);
+  EXPECT_GT(taken, 10000u);
 }
 
 TEST(RoundTrip, HoldsForRandomSeparators) {
