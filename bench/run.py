@@ -110,8 +110,9 @@ def main():
     context = Context(bench, settings, available_servers(bench, arguments.servers), Table())
     for note in notes + bench.notes:
         print(note)
-    print(f"{settings.rounds} rounds of {settings.seconds} s after {settings.warmup} s, server on "
-          f"core {bench.server_core}, load on core {bench.load_core}; ratios to {context.servers[0]}")
+    print(f"{settings.rounds} rounds of {settings.seconds} s after {settings.warmup} s, "
+          f"server on core {bench.server_core}, load on core {bench.load_core}; "
+          f"ratios to {context.servers[0]}")
     try:
         run_sections(context, names)
     except BenchError as error:

@@ -15,8 +15,11 @@ LOOPBACK_ROUTES = ("127.0.0.0/8", "127.0.0.1")
 
 
 def run_quietly(*command):
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return done.returncode == 0
+    """Returns whether the command ended well; a missing program counts as a failure."""
+    if shutil.which(command[0]) is None:
+        return False
+    silence = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.run(command, check=False, **silence).returncode == 0
 
 
 def enter_private_network():
@@ -24,7 +27,7 @@ def enter_private_network():
     if os.environ.get(INSIDE) is not None:
         return
     flags = ["-n"] if os.geteuid() == 0 else ["-r", "-n"]
-    if shutil.which("unshare") is None or not run_quietly("unshare", *flags, "true"):
+    if not run_quietly("unshare", *flags, "true"):
         os.environ[INSIDE] = "shared"
         return
     os.environ[INSIDE] = "private"
