@@ -1,6 +1,7 @@
 // What the program shows: addresses on stdout for scripts, everything for people on stderr.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <string>
 
@@ -37,7 +38,7 @@ class Console {
   const bool shows_live_line_;
   std::mutex mutex_;
   bool live_line_visible_ = false;
-  bool output_failed_ = false;
+  std::atomic<bool> output_failed_ = false;  // set on a loop, read by whoever waits for the server
 };
 
 }  // namespace tcpkit::cli

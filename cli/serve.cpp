@@ -37,12 +37,26 @@ void print_live_line(tcpkit_server*, const tcpkit_metrics* metrics, void* consol
   static_cast<Console*>(console)->print_live_line(*metrics);
 }
 
-void print_listeners(tcpkit_server* server, void* console) {
+struct Announcement {
+  tcpkit_server* server;
+  Console* console;
+};
+
+// On the first loop, which answers signals already: whoever reads an address may send one at once.
+void print_listeners(tcpkit_loop*, void* user_data) {
+  const auto& [server, console] = *static_cast<const Announcement*>(user_data);
   for (size_t index = 0; index < tcpkit_server_listener_count(server); ++index) {
     std::string address(tcpkit_server_listener_address(server, index, nullptr, 0), '\0');
     tcpkit_server_listener_address(server, index, address.data(), address.size() + 1);
-    static_cast<Console*>(console)->print_listening(address);
+    console->print_listening(address);
   }
+  if (console->output_failed()) tcpkit_server_stop(server);
+}
+
+void announce_listeners(tcpkit_server* server, void* console) {
+  auto* announcement = new Announcement{server, static_cast<Console*>(console)};
+  tcpkit_loop_post(tcpkit_server_loop(server, 0), print_listeners, announcement,
+                   [](void* user_data) { delete static_cast<Announcement*>(user_data); });
 }
 
 tcpkit_handlers handlers_for(Service service, Console& console) {
@@ -97,9 +111,8 @@ ExitStatus serve(const ServeArguments& arguments) {
     return kExitUsage;
   }
   Console console(arguments.verbosity);
-  // The addresses are printed by the start hook: from then on signals end the server cleanly.
   tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
-  strategy.on_start = print_listeners;
+  strategy.on_start = announce_listeners;
   strategy.user_data = &console;
   options.strategy = &strategy;
   const tcpkit_handlers handlers = handlers_for(arguments.service, console);
