@@ -31,7 +31,7 @@ static tcpkit_framing framing_of(bare_mode mode) {
 static void announce(const tcpkit_server* server) {
   char text[300];
   tcpkit_server_listener_address(server, 0, text, sizeof text);
-  const char *colon = strrchr(text, ':');
+  const char* colon = strrchr(text, ':');
   if (colon == NULL) give_up();
   printf("listening %s\n", colon + 1);
   fflush(stdout);
