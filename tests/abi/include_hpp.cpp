@@ -1,0 +1,2 @@
+// The C++ header must be clean where nothing was included before it.
+#include "tcpkit.hpp"
