@@ -11,7 +11,10 @@
 
 namespace {
 
-using namespace cpp_support;
+using cpp_support::Client;
+using cpp_support::line_options;
+using cpp_support::Mailbox;
+using cpp_support::start_on_free_port;
 using namespace std::chrono_literals;
 
 TEST(CppConn, SendsFromAnyThreadThroughARetainedHandle) {
@@ -21,11 +24,10 @@ TEST(CppConn, SendsFromAnyThreadThroughARetainedHandle) {
   const Client client(start_on_free_port(server));
   const auto conns = opened.wait_for(1);
   ASSERT_EQ(conns.size(), 1u);
-  const tcpkit::Conn copy = conns[0];
-  EXPECT_TRUE(copy.send("plain ").ok());
-  EXPECT_TRUE(copy.send_pieces({"two ", std::string("pieces ")}).ok());
-  EXPECT_TRUE(copy.send_buffer(tcpkit::Buffer::hold(std::string("shared "))).ok());
-  EXPECT_TRUE(copy.send_packet("packet").ok());
+  EXPECT_TRUE(conns[0].send("plain ").ok());
+  EXPECT_TRUE(conns[0].send_pieces({"two ", std::string("pieces ")}).ok());
+  EXPECT_TRUE(conns[0].send_buffer(tcpkit::Buffer::hold(std::string("shared "))).ok());
+  EXPECT_TRUE(conns[0].send_packet("packet").ok());
   EXPECT_EQ(client.receive(31), "plain two pieces shared packet\n");
 }
 

@@ -12,7 +12,12 @@
 
 namespace {
 
-using namespace cpp_support;
+using cpp_support::Client;
+using cpp_support::Closed;
+using cpp_support::kLoopback;
+using cpp_support::line_options;
+using cpp_support::Mailbox;
+using cpp_support::start_on_free_port;
 
 TEST(CppServer, EchoesPacketsThroughTheEncoderOfItsFraming) {
   tcpkit::Server server{line_options()};

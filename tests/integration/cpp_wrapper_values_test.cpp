@@ -159,9 +159,12 @@ TEST(CppBuffer, SharesItsBytesAndFreesThemWithTheLastReference) {
   };
   const auto token = std::make_shared<int>(0);
   {
-    const tcpkit::Buffer buffer = tcpkit::Buffer::hold(Counted(token));
-    const tcpkit::Buffer copy = buffer;
-    EXPECT_EQ(copy.bytes().data(), buffer.bytes().data());
+    tcpkit::Buffer copy;
+    {
+      const tcpkit::Buffer buffer = tcpkit::Buffer::hold(Counted(token));
+      copy = buffer;
+      EXPECT_EQ(copy.bytes().data(), buffer.bytes().data());
+    }
     EXPECT_EQ(copy.bytes().text(), "bytes");
     EXPECT_EQ(token.use_count(), 2);
   }
