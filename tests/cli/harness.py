@@ -1,0 +1,108 @@
+"""Starts the program tcpkit as its users do, and talks to its servers. The first argument of the
+test script is the path of the program."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+if len(sys.argv) < 2:
+    sys.exit(f"usage: {sys.argv[0]} PATH_OF_TCPKIT [unittest arguments]")
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+TIMEOUT_S = 20
+
+
+def clean_environment(**variables):
+    """Environment of the tests without the variables that the program reads."""
+    kept = {key: text for key, text in os.environ.items() if not key.startswith("TCPKIT_")}
+    return {**kept, **variables}
+
+
+def run(*arguments, **variables):
+    """Runs a command line that ends by itself."""
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S,
+                          env=clean_environment(**variables), stdin=subprocess.DEVNULL)
+
+
+def flags_of_help():
+    """Long flags of `serve --help`, without those of the program itself."""
+    flags = re.findall(r"^\s+(?:-\w,)?--([a-z0-9-]+)", run("serve", "--help").stdout, re.M)
+    return [flag for flag in flags if flag not in ("help", "quiet")]
+
+
+class Server:
+    """A running `tcpkit serve`, ended with a signal at the end of its with block."""
+
+    def __init__(self, *arguments, listen=("tcp://127.0.0.1:0",), stderr=None, **variables):
+        command = [PROGRAM, "serve", *arguments]
+        for address in listen:
+            command += ["--listen", address]
+        self.stderr_file = tempfile.TemporaryFile(mode="w+")
+        # Unbuffered, because select sees only what Python has not read yet.
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0,
+                                        stderr=stderr or self.stderr_file,
+                                        stdin=subprocess.DEVNULL,
+                                        env=clean_environment(**variables))
+
+    def read_line(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT_S)
+        return self.process.stdout.readline().decode() if ready else ""
+
+    def address(self):
+        """The next bound address that the server prints."""
+        line = self.read_line()
+        if not line.startswith("listening on "):
+            raise AssertionError(f"no address but {line!r}; stderr: {self.errors()}")
+        return line[len("listening on "):].rstrip("\n")
+
+    def errors(self):
+        self.stderr_file.seek(0)
+        return self.stderr_file.read()
+
+    def end(self, signal_number=signal.SIGTERM):
+        self.process.send_signal(signal_number)
+        return self.process.wait(TIMEOUT_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(TIMEOUT_S)
+        self.process.stdout.close()
+        self.stderr_file.close()
+
+
+def connect(address):
+    network, rest = address.split("://", 1)
+    if network == "unix":
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(TIMEOUT_S)
+        try:
+            client.connect("\0" + rest[1:] if rest.startswith("@") else rest)
+        except OSError:
+            client.close()
+            raise
+        return client
+    host, port = rest.rsplit(":", 1)
+    return socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_S)
+
+
+def read_to_end(client):
+    chunks = []
+    while chunk := client.recv(65536):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def exchange(address, sent):
+    """Sends bytes, half-closes, and returns everything that comes back."""
+    with connect(address) as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        return read_to_end(client)
