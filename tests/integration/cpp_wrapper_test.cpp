@@ -103,9 +103,11 @@ TEST(CppServer, ClosesAConnectionWhoseHandlerThrowsAndServesTheOthers) {
   });
   const std::string address = start_on_free_port(server);
   const Client other(address);
-  const Client thrower(address);
-  ASSERT_TRUE(thrower.send("throw\n"));
-  EXPECT_TRUE(thrower.sees_end());
+  {
+    const Client thrower(address);
+    ASSERT_TRUE(thrower.send("throw\n"));
+    EXPECT_TRUE(thrower.sees_end());
+  }
   const auto all = closed.wait_for(1);
   ASSERT_EQ(all.size(), 1u);
   EXPECT_EQ(all[0].reason, TCPKIT_CLOSE_CALLBACK);
