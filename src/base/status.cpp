@@ -124,8 +124,17 @@ Status status_from_errno(int error_number) noexcept {
   }
 }
 
-const LastError& last_error() noexcept { return t_last_error; }
-const char* status_name(Status status) noexcept { return find_row(status).name; }
-const char* status_text(Status status) noexcept { return find_row(status).text; }
+const LastError& last_error() noexcept {
+  return t_last_error;
+}
+void restore_last_error(const LastError& error) noexcept {
+  t_last_error = error;
+}
+const char* status_name(Status status) noexcept {
+  return find_row(status).name;
+}
+const char* status_text(Status status) noexcept {
+  return find_row(status).text;
+}
 
 }  // namespace tcpkit

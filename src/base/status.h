@@ -25,8 +25,10 @@ struct LastError {
   char message[512];
 };
 
-// Last error of this thread. Written only by fail() and fail_errno().
+// Last error of this thread.
 const LastError& last_error() noexcept;
+// Puts back an error that later calls of ours may have written over.
+void restore_last_error(const LastError& error) noexcept;
 
 const char* status_name(Status status) noexcept;
 const char* status_text(Status status) noexcept;

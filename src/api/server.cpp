@@ -1,0 +1,229 @@
+// tcpkit_server_*, tcpkit_metrics_init, tcpkit_listen_options_init.
+#include "server/server.h"
+
+#include <cerrno>
+
+#include "api/guard.h"
+#include "api/text_out.h"
+#include "server/option_table.h"
+#include "strategy/read_pools.h"
+
+using namespace tcpkit;
+
+namespace {
+
+Status check_server(const tcpkit_server* server) noexcept {
+  if (server == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "server is NULL");
+  return Server::from_handle(server)->fork_check();
+}
+
+// Takes over the user data of everything that was given, whatever happens next.
+Status read_arguments(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
+                      ServerSetup& setup) {
+  Status handlers_status = TCPKIT_OK;
+  Status strategy_status = TCPKIT_OK;
+  Status options_status = TCPKIT_OK;
+  ConnConfig& config = *setup.config;
+  if (handlers != nullptr) {
+    handlers_status = copy_struct(handlers, config.handlers, "handlers");
+    if (handlers_status != TCPKIT_OK) return handlers_status;
+    setup.handlers_data = UserData(config.handlers.user_data, config.handlers.user_data_free);
+  }
+  if (options == nullptr) return TCPKIT_OK;
+  options_status = copy_struct(options, setup.options, "options");
+  if (options_status != TCPKIT_OK) return options_status;
+  if (setup.options.strategy != nullptr) {
+    strategy_status = copy_struct(setup.options.strategy, config.strategy, "options.strategy");
+    if (strategy_status == TCPKIT_OK) {
+      setup.strategy_data = UserData(config.strategy.user_data, config.strategy.user_data_free);
+    } else {
+      Framing::free_user_data(setup.options.framing);
+    }
+  }
+  return strategy_status;
+}
+
+// After this the framing owns its user data.
+Status make_framing(ServerSetup& setup) {
+  const tcpkit_framing& framing = setup.options.framing;
+  const bool none = framing.kind == TCPKIT_FRAMING_NONE &&
+                    (framing.struct_size == 0 || framing.struct_size >= sizeof framing);
+  if (none) {
+    Framing::free_user_data(framing);
+    return TCPKIT_OK;
+  }
+  std::unique_ptr<Framing> made;
+  const PacketLimits limits{setup.options.max_packet_size, setup.options.oversize};
+  const Status status = Framing::create(framing, limits, made);
+  setup.config->framing = std::move(made);
+  return status;
+}
+
+Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
+                  ServerSetup& setup) {
+  setup.config = std::make_shared<ConnConfig>();
+  Status status = read_arguments(options, handlers, setup);
+  if (status != TCPKIT_OK) return status;
+  tcpkit_server_options& resolved = setup.options;
+  status = resolve_options(resolved);
+  if (status != TCPKIT_OK) {
+    Framing::free_user_data(resolved.framing);
+    return status;
+  }
+  status = make_framing(setup);
+  if (status != TCPKIT_OK) return status;
+  ConnConfig& config = *setup.config;
+  const uint64_t quantum_ms = resolved.read_quantum_ms;
+  config.log = Log(resolved.log_level, config.handlers.on_log, config.handlers.user_data);
+  config.deliver_tail = resolved.deliver_tail == TCPKIT_ON;
+  config.max_packet_size = resolved.max_packet_size;
+  config.read_buffer_size = resolved.read_buffer_size;
+  config.read_quantum_ns =
+      quantum_ms > UINT64_MAX / 1'000'000 ? UINT64_MAX : quantum_ms * 1'000'000;
+  config.close_timeout_ms = resolved.close_timeout_ms;
+  config.tick_interval_ms = resolved.tick_interval_ms;
+  if (!config.fork_guard.arm()) {
+    return fail_errno(errno, "cannot map the page that tells a fork");
+  }
+  setup.strategy = std::make_unique<ReadPools>(config.strategy, resolved.pool_size);
+  return TCPKIT_OK;
+}
+
+template <typename Call>
+Status on_server(tcpkit_server* server, Call call) noexcept {
+  const Status status = check_server(server);
+  if (status != TCPKIT_OK) return status;
+  return guarded([&] { return call(*Server::from_handle(server)); });
+}
+
+}  // namespace
+
+void tcpkit_metrics_init(tcpkit_metrics* metrics) {
+  if (metrics != nullptr) *metrics = TCPKIT_METRICS_INIT;
+}
+
+void tcpkit_listen_options_init(tcpkit_listen_options* options) {
+  if (options != nullptr) *options = TCPKIT_LISTEN_OPTIONS_INIT;
+}
+
+tcpkit_status tcpkit_server_create(const tcpkit_server_options* options,
+                                   const tcpkit_handlers* handlers, tcpkit_server** out_server) {
+  return guarded([&] {
+    ServerSetup setup;
+    Status status = make_setup(options, handlers, setup);
+    if (status != TCPKIT_OK) return status;
+    if (out_server == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "out_server is NULL");
+    auto server = std::make_unique<Server>(std::move(setup));
+    status = server->prepare();
+    if (status == TCPKIT_OK) *out_server = server.release()->handle();
+    return status;
+  });
+}
+
+void tcpkit_server_free(tcpkit_server* server) {
+  if (server == nullptr || Server::from_handle(server)->fork_check() != TCPKIT_OK) return;
+  Server::free(Server::from_handle(server));
+}
+
+tcpkit_status tcpkit_server_listen(tcpkit_server* server, const char* address,
+                                   const tcpkit_listen_options* options) {
+  if (address == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "address is NULL");
+  tcpkit_listen_options copy = TCPKIT_LISTEN_OPTIONS_INIT;
+  if (options != nullptr) {
+    const Status status = copy_struct(options, copy, "options");
+    if (status != TCPKIT_OK) return status;
+  }
+  return on_server(server, [&](Server& target) { return target.listen(address, copy); });
+}
+
+size_t tcpkit_server_listener_count(const tcpkit_server* server) {
+  return server == nullptr ? 0 : Server::from_handle(server)->listener_count();
+}
+
+size_t tcpkit_server_listener_address(const tcpkit_server* server, size_t index, char* buffer,
+                                      size_t buffer_size) {
+  size_t length = 0;
+  (void)guarded([&] {
+    const bool known = server != nullptr;
+    length = write_text(known ? Server::from_handle(server)->listener_address(index) : "", buffer,
+                        buffer_size);
+    return Status{TCPKIT_OK};
+  });
+  return length;
+}
+
+tcpkit_status tcpkit_server_start(tcpkit_server* server) {
+  return on_server(server, [](Server& target) { return target.start(); });
+}
+
+tcpkit_status tcpkit_server_run(tcpkit_server* server) {
+  return on_server(server, [](Server& target) { return target.run(); });
+}
+
+tcpkit_status tcpkit_server_stop(tcpkit_server* server) {
+  return on_server(server, [](Server& target) { return target.stop(); });
+}
+
+tcpkit_status tcpkit_server_wait(tcpkit_server* server) {
+  return on_server(server, [](Server& target) { return target.wait(); });
+}
+
+int32_t tcpkit_server_is_running(const tcpkit_server* server) {
+  return server != nullptr && Server::from_handle(server)->is_running() ? 1 : 0;
+}
+
+tcpkit_status tcpkit_server_metrics(const tcpkit_server* server, tcpkit_metrics* out_metrics) {
+  Status status = check_server(server);
+  if (status != TCPKIT_OK) return status;
+  tcpkit_metrics given = TCPKIT_METRICS_INIT;
+  status = copy_struct(out_metrics, given, "out_metrics");
+  if (status != TCPKIT_OK) return status;
+  *out_metrics = Server::from_handle(server)->metrics();
+  return TCPKIT_OK;
+}
+
+tcpkit_status tcpkit_server_find(tcpkit_server* server, uint64_t conn_id, tcpkit_conn** out_conn) {
+  if (out_conn == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "out_conn is NULL");
+  return on_server(server, [&](Server& target) {
+    Ref<Conn> found = target.find(conn_id);
+    if (!found) {
+      return fail(TCPKIT_E_NOT_FOUND, "no open connection has the id %llu",
+                  static_cast<unsigned long long>(conn_id));
+    }
+    *out_conn = found.detach()->handle();
+    return Status{TCPKIT_OK};
+  });
+}
+
+tcpkit_status tcpkit_server_visit(tcpkit_server* server, tcpkit_conn_fn visitor, void* user_data) {
+  if (visitor == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "visitor is NULL");
+  return on_server(server, [&](Server& target) {
+    for (const Ref<Conn>& conn : target.connections()) visitor(conn->handle(), user_data);
+    return Status{TCPKIT_OK};
+  });
+}
+
+tcpkit_status tcpkit_server_list(tcpkit_server* server, tcpkit_conn** out_conns, size_t capacity,
+                                 size_t* out_count) {
+  if (out_count == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "out_count is NULL");
+  if (out_conns == nullptr && capacity != 0) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "out_conns is NULL");
+  }
+  return on_server(server, [&](Server& target) {
+    std::vector<Ref<Conn>> open = target.connections();
+    for (size_t i = 0; i < open.size() && i < capacity; ++i) {
+      out_conns[i] = open[i].detach()->handle();
+    }
+    *out_count = open.size();
+    return Status{TCPKIT_OK};
+  });
+}
+
+size_t tcpkit_server_loop_count(const tcpkit_server* server) {
+  return server == nullptr ? 0 : Server::from_handle(server)->loop_count();
+}
+
+tcpkit_loop* tcpkit_server_loop(tcpkit_server* server, size_t index) {
+  if (server == nullptr) return nullptr;
+  return reinterpret_cast<tcpkit_loop*>(Server::from_handle(server)->host(index));
+}

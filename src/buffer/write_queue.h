@@ -1,0 +1,51 @@
+// What one connection has sent and the kernel has not taken: copied bytes in pooled blocks, and
+// references to shared buffers, in their order. The last stop before the system call.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <span>
+
+#include "base/bytes.h"
+#include "buffer/block_pool.h"
+#include "buffer/shared_buffer.h"
+
+namespace tcpkit {
+
+// Home thread: that of its loop. Holds three words when it is empty. The pool is passed in and not
+// kept, since every connection of a loop uses the same one.
+class WriteQueue {
+ public:
+  WriteQueue() = default;
+  WriteQueue(const WriteQueue&) = delete;
+  WriteQueue& operator=(const WriteQueue&) = delete;
+
+  bool empty() const noexcept { return bytes_ == 0; }
+  size_t bytes() const noexcept { return bytes_; }
+
+  // Copies all pieces, or none of them if memory ran out.
+  bool append(BlockPool& pool, std::span<const ByteView> pieces, size_t total_bytes) noexcept;
+  // Adds a reference to what is left of buffer after its first `skipped` bytes; false if memory
+  // ran out.
+  bool append_shared(BlockPool& pool, SharedBuffer& buffer, size_t skipped) noexcept;
+
+  // Fills in what the next write should send; returns the number of entries.
+  size_t gather(std::span<iovec> entries) const noexcept;
+  // Drops sent bytes from the front.
+  void consume(BlockPool& pool, size_t sent_bytes) noexcept;
+  void clear(BlockPool& pool) noexcept;
+  // Called when bytes stay behind at the end of an event: moves a few bytes in a large block to a
+  // small one, so that many stalled connections do not hold large blocks.
+  void settle(BlockPool& pool) noexcept;
+
+ private:
+  void push_back(Block* block) noexcept;
+  void pop_front(BlockPool& pool) noexcept;
+
+  Block* first_ = nullptr;
+  Block* last_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace tcpkit

@@ -1,0 +1,321 @@
+// The life of a connection: opening, state changes, closing, and what is asked of it.
+#include "conn/conn.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <new>
+
+#include "conn/conn_host.h"
+
+namespace tcpkit {
+namespace {
+
+uint64_t now_ms() noexcept {
+  return monotonic_ns() / 1'000'000u;
+}
+
+}  // namespace
+
+Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexcept
+    : host_(host), id_(id), connected_at_ms_(wall_ms()), peer_(peer), fd_(fd) {
+  host_.retain();
+  read_rate_.start(host_.loop().turn_ms());
+  write_rate_.start(host_.loop().turn_ms());
+}
+
+Conn::~Conn() = default;
+
+void Conn::destroy() noexcept {
+  ConnHost& host = host_;
+  const uint64_t id = id_;
+  this->~Conn();
+  host.slab().give_back(id);
+  host.release();
+}
+
+// ---- Facts ----
+
+std::string Conn::remote_address() const {
+  if (peer_.family() != AF_UNIX) return peer_.text();
+  const std::lock_guard lock(host_.slab().mutex());
+  const std::string text = fd() < 0 ? std::string() : remote_address_text(fd());
+  return text.empty() ? peer_.text() : text;
+}
+
+std::string Conn::local_address() const {
+  const std::lock_guard lock(host_.slab().mutex());
+  return fd() < 0 ? std::string() : local_address_text(fd());
+}
+
+uint64_t Conn::reads_per_second() const noexcept {
+  return read_rate_.per_second_now(total_read_, now_ms(), host_.config().tick_interval_ms);
+}
+
+uint64_t Conn::writes_per_second() const noexcept {
+  return write_rate_.per_second_now(total_written_, now_ms(), host_.config().tick_interval_ms);
+}
+
+uint64_t Conn::queued_bytes() const noexcept {
+  return queued_bytes_.load(std::memory_order_relaxed) +
+         posted_bytes_.load(std::memory_order_relaxed);
+}
+
+Status Conn::set_user_data(UserData user_data) noexcept {
+  if (ended_) return fail(TCPKIT_E_CLOSED, "conn: its last callback has run");
+  user_data_ = std::move(user_data);
+  return TCPKIT_OK;
+}
+
+// ---- Opening ----
+
+bool Conn::attach() noexcept {
+  const ConnConfig& config = host_.config();
+  if (config.framing != nullptr && config.framing->open_state(framer_) != TCPKIT_OK) {
+    config.log.write(TCPKIT_LOG_ERROR, "the framing made no state; a connection is refused");
+    return false;
+  }
+  const int error = host_.loop().watch(*this, fd(), EPOLLIN);
+  if (error == 0) {
+    watched_events_ = EPOLLIN;
+    return true;
+  }
+  if (config.framing != nullptr) config.framing->close_state(framer_);
+  config.log.write(TCPKIT_LOG_ERROR, "epoll_ctl failed (errno %d); a connection is refused", error);
+  return false;
+}
+
+void Conn::open() noexcept {
+  const ConnConfig& config = host_.config();
+  in_event_ = true;
+  try {
+    if (config.strategy.on_accept != nullptr) {
+      config.strategy.on_accept(handle(), config.strategy.user_data);
+    }
+    if (config.handlers.on_open != nullptr) {
+      config.handlers.on_open(handle(), config.handlers.user_data);
+    }
+  } catch (...) {
+    callback_threw();
+  }
+  end_event();
+}
+
+// ---- State ----
+
+void Conn::step(ConnStep step) noexcept {
+  state_.store(next_state(state(), step), std::memory_order_relaxed);
+}
+
+// The first cause is the one that is told.
+void Conn::begin_close(const CloseCause& cause) noexcept {
+  if (state() != ConnState::kOpen) return;
+  if (cause_.reason == 0) cause_ = cause;
+  sends_refused_.store(true, std::memory_order_relaxed);
+  step(ConnStep::kClose);
+  touch();
+}
+
+void Conn::fail_now(const CloseCause& cause) noexcept {
+  if (state() == ConnState::kClosed) return;
+  if (cause_.reason == 0) cause_ = cause;
+  sends_refused_.store(true, std::memory_order_relaxed);
+  step(ConnStep::kFail);
+  touch();
+}
+
+void Conn::callback_threw() noexcept {
+  host_.own_counters().callback_errors.add(1);
+  host_.config().log.write(TCPKIT_LOG_ERROR, "a callback of connection %llu threw; it is closed",
+                           static_cast<unsigned long long>(id_));
+  begin_close({TCPKIT_CLOSE_CALLBACK, TCPKIT_E_CALLBACK, 0});
+}
+
+// Outside an event of its own a connection finishes at the end of the turn.
+void Conn::touch() noexcept {
+  if (in_event_ || listed_in_turn_ || ended_) return;
+  listed_in_turn_ = true;
+  host_.add_to_turn(*this);
+}
+
+void Conn::finish_turn() noexcept {
+  listed_in_turn_ = false;
+  end_event();
+}
+
+void Conn::end_event() noexcept {
+  if (ended_) return;
+  in_event_ = true;
+  if (state() != ConnState::kClosed && !queue_.empty() && !waits_writable_) flush_output();
+  advance_close();
+  if (state() != ConnState::kClosed) update_interest();
+  in_event_ = false;
+  if (state() == ConnState::kClosed) finish_close();
+}
+
+void Conn::arm_close_timer() noexcept {
+  const uint64_t timeout_ms = host_.config().close_timeout_ms;
+  if (armed() || timeout_ms == TCPKIT_UNLIMITED) return;
+  host_.loop().timers().arm(*this, host_.loop().deadline_in(timeout_ms));
+}
+
+// Goes on with a shutdown or a close as far as the write queue allows.
+void Conn::advance_close() noexcept {
+  if (state() == ConnState::kClosed || state() == ConnState::kLingering) return;
+  if (!queue_.empty()) {
+    if (state() == ConnState::kFlushing) arm_close_timer();
+    return;
+  }
+  const bool closing = state() == ConnState::kFlushing;
+  if (!write_shut_ && (closing ? !peer_ended_ : shutdown_wanted_)) {
+    write_shut_ = true;
+    shut_down_writing(fd());
+  }
+  if (!closing && write_shut_ && peer_ended_) {
+    begin_close({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
+  }
+  if (state() != ConnState::kFlushing) return;
+  step(ConnStep::kFlushed);
+  if (peer_ended_) {
+    step(ConnStep::kPeerEnded);
+  } else {
+    arm_close_timer();
+  }
+}
+
+// The kernel tells us of what we want and of nothing else. Closing connections read on, to drop
+// what comes until the peer ends its stream.
+void Conn::update_interest() noexcept {
+  const uint32_t wanted =
+      (wants_input() ? uint32_t{EPOLLIN} : 0u) | (waits_writable_ ? uint32_t{EPOLLOUT} : 0u);
+  if (wanted == watched_events_ || (wanted == 0 && watched_events_ == kNotWatched)) return;
+  const int error = watched_events_ == kNotWatched ? host_.loop().watch(*this, fd(), wanted)
+                                                   : host_.loop().rewatch(*this, fd(), wanted);
+  watched_events_ = wanted;
+  if (error != 0) fail_now({TCPKIT_CLOSE_IO_ERROR, status_from_errno(error), error});
+}
+
+void Conn::on_timer() noexcept {
+  if (state() == ConnState::kLingering) {
+    // All of it was handed to the kernel; the peer just does not end its stream.
+    step(ConnStep::kPeerEnded);
+    touch();
+    return;
+  }
+  cause_ = {TCPKIT_CLOSE_TIMEOUT, TCPKIT_E_TIMED_OUT, 0};
+  reset_at_close(fd());
+  fail_now(cause_);
+}
+
+void Conn::stop_now() noexcept {
+  if (state() == ConnState::kClosed) return;
+  if (!queue_.empty() && !waits_writable_) flush_output();
+  fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
+}
+
+// ---- The end ----
+
+tcpkit_close_info Conn::close_info() const noexcept {
+  return {sizeof(tcpkit_close_info), cause_.reason, cause_.status,
+          cause_.error_number,       unsent_bytes_, partial_bytes_};
+}
+
+// Under the lock, so that no other thread asks the kernel about a descriptor that is somebody
+// else's by now.
+void Conn::give_up_descriptor() noexcept {
+  const std::lock_guard lock(host_.slab().mutex());
+  if (watched_events_ != kNotWatched) host_.loop().unwatch(fd());
+  close(fd());
+  fd_.store(-1, std::memory_order_relaxed);
+}
+
+void Conn::finish_close() noexcept {
+  in_event_ = true;  // what the handlers ask of this connection changes nothing any more
+  if (armed()) host_.loop().timers().disarm(*this);
+  unsent_bytes_ += queue_.bytes() + posted_bytes_.load(std::memory_order_relaxed);
+  if (stash_ != nullptr && partial_bytes_ == 0) partial_bytes_ = stash_->size();
+  queue_.clear(host_.blocks());
+  publish_queued();
+  drop_stash();
+  give_up_descriptor();
+  host_.slab().unlist(*this);
+  if (host_.config().framing != nullptr) host_.config().framing->close_state(framer_);
+  run_close_handlers(close_info());
+  ended_ = true;
+  user_data_ = UserData();
+  host_.conn_gone();
+  release();
+}
+
+void Conn::run_close_handlers(const tcpkit_close_info& info) noexcept {
+  CloseHandler* handler = close_handlers_.end();
+  const tcpkit_handlers& handlers = host_.config().handlers;
+  while (handler != nullptr) {
+    const std::unique_ptr<CloseHandler> owner(handler);
+    handler = handler->next;
+    try {
+      owner->function(handle(), &info, owner->user_data.get());
+    } catch (...) {
+      host_.own_counters().callback_errors.add(1);
+      host_.config().log.write(TCPKIT_LOG_ERROR, "a close handler threw; it is dropped");
+    }
+  }
+  if (handlers.on_close == nullptr) return;
+  try {
+    handlers.on_close(handle(), &info, handlers.user_data);
+  } catch (...) {
+    host_.own_counters().callback_errors.add(1);
+    host_.config().log.write(TCPKIT_LOG_ERROR, "on_close threw; it is dropped");
+  }
+}
+
+Status Conn::add_close_handler(tcpkit_close_fn function, UserData user_data) noexcept {
+  std::unique_ptr<CloseHandler> handler(new (std::nothrow)
+                                            CloseHandler{function, std::move(user_data)});
+  if (handler == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a close handler");
+  if (close_handlers_.push(handler.get())) {
+    (void)handler.release();
+    return TCPKIT_OK;
+  }
+  const tcpkit_close_info info = close_info();
+  try {
+    handler->function(handle(), &info, handler->user_data.get());
+  } catch (...) {
+    host_.config().log.write(TCPKIT_LOG_ERROR, "a close handler threw; it is dropped");
+  }
+  return TCPKIT_OK;
+}
+
+// ---- Control ----
+
+void Conn::apply(Control control) noexcept {
+  if (ended_) return;
+  switch (control) {
+    case Control::kPause:
+      return pause_reading();
+    case Control::kResume:
+      return resume_reading();
+    case Control::kShutdown:
+      sends_refused_.store(true, std::memory_order_relaxed);
+      shutdown_wanted_ = true;
+      return touch();
+    case Control::kClose:
+      return begin_close({TCPKIT_CLOSE_LOCAL, TCPKIT_OK, 0});
+    case Control::kAbort:
+      if (state() == ConnState::kClosed) return;
+      cause_ = {TCPKIT_CLOSE_ABORTED, TCPKIT_OK, 0};
+      reset_at_close(fd());
+      return fail_now(cause_);
+  }
+}
+
+void Conn::run_user_task(tcpkit_conn_fn function, void* user_data) noexcept {
+  try {
+    function(handle(), user_data);
+  } catch (...) {
+    callback_threw();
+  }
+}
+
+}  // namespace tcpkit

@@ -1,0 +1,201 @@
+// One connection: the pipeline from the kernel to the user's callback and back, its state, and its
+// end. Lives in the slab of its loop's host.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/ref.h"
+#include "base/user_data.h"
+#include "buffer/shared_buffer.h"
+#include "buffer/write_queue.h"
+#include "conn/close_handlers.h"
+#include "conn/conn_config.h"
+#include "conn/conn_state.h"
+#include "loop/loop.h"
+#include "loop/socket.h"
+#include "metrics/rate_meter.h"
+
+namespace tcpkit {
+
+class ConnHost;
+
+// Why a connection ends.
+struct CloseCause {
+  tcpkit_close_reason reason;
+  Status status;
+  int error_number;
+};
+
+// Home thread: that of its loop, but for the calls marked "any". The loop holds one reference from
+// open() to the end of finish_close().
+class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
+ public:
+  Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexcept;
+  Conn(const Conn&) = delete;
+  Conn& operator=(const Conn&) = delete;
+  ~Conn();
+
+  static Conn* from_handle(tcpkit_conn* handle) noexcept { return reinterpret_cast<Conn*>(handle); }
+  static const Conn* from_handle(const tcpkit_conn* handle) noexcept {
+    return reinterpret_cast<const Conn*>(handle);
+  }
+  tcpkit_conn* handle() noexcept { return reinterpret_cast<tcpkit_conn*>(this); }
+
+  // Any thread: facts.
+  uint64_t id() const noexcept { return id_; }
+  ConnHost& host() const noexcept { return host_; }
+  std::string remote_address() const;
+  std::string local_address() const;
+  uint64_t connected_at_ms() const noexcept { return connected_at_ms_; }
+  bool is_closed() const noexcept {
+    return state() != ConnState::kOpen || close_requested_.load(std::memory_order_relaxed);
+  }
+  uint64_t total_read() const noexcept { return total_read_.load(std::memory_order_relaxed); }
+  uint64_t total_written() const noexcept { return total_written_.load(std::memory_order_relaxed); }
+  uint64_t reads_per_second() const noexcept;
+  uint64_t writes_per_second() const noexcept;
+  uint64_t queued_bytes() const noexcept;
+
+  // Any thread: sending (conn_write.cpp, conn_tasks.cpp).
+  Status send(std::span<const ByteView> pieces) noexcept;
+  Status send_shared(SharedBuffer& buffer) noexcept;
+  Status send_packet(ByteView packet) noexcept;
+  Status flush() noexcept;
+
+  // Any thread: control.
+  enum class Control : uint8_t { kPause, kResume, kShutdown, kClose, kAbort };
+  Status request(Control control) noexcept;
+  Status post(tcpkit_conn_fn function, UserData user_data) noexcept;
+  Status add_close_handler(tcpkit_close_fn function, UserData user_data) noexcept;
+
+  // Home thread.
+  int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
+  Status set_user_data(UserData user_data) noexcept;
+  void* user_data() const noexcept { return user_data_.get(); }
+
+  // For the host and the tasks, on the home thread.
+  bool attach() noexcept;  // false: it cannot be served; errno or a log line says why
+  void open() noexcept;
+  void stop_now() noexcept;
+  void finish_turn() noexcept;
+  void continue_delivery() noexcept;
+  void apply(Control control) noexcept;
+  enum class Payload : uint8_t { kCopy, kShare };
+  void send_posted(SharedBuffer& payload, Payload how) noexcept;
+  void run_user_task(tcpkit_conn_fn function, void* user_data) noexcept;
+  void count_posted(size_t bytes) noexcept {
+    posted_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void uncount_posted(size_t bytes) noexcept {
+    posted_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+  void count_packet_written() noexcept;
+
+  void on_ready(uint32_t events) noexcept override;
+  void on_timer() noexcept override;
+  void destroy() noexcept;
+
+  Conn* next_in_turn = nullptr;     // of the host's list of connections to finish
+  Conn* next_to_deliver = nullptr;  // of the host's list of connections with undelivered bytes
+
+ private:
+  // conn_read.cpp
+  struct Received;
+  void read_ready();
+  bool receive_into(Received& received) noexcept;
+  void account_read(size_t bytes) noexcept;
+  void deliver(Received& received);
+  void deliver_packets(Received& received);
+  void keep_rest(const Received& received) noexcept;
+  bool grow_stash() noexcept;
+  void drop_stash() noexcept;
+  void list_to_deliver() noexcept;
+  void discard_input() noexcept;
+  void end_of_stream();
+  void deliver_tail();
+  void receive_failed(int error_number) noexcept;
+  void hung_up() noexcept;
+  void framing_failed(Status status) noexcept;
+  void pause_reading() noexcept;
+  void resume_reading() noexcept;
+  bool may_deliver() const noexcept { return state() == ConnState::kOpen && !paused_; }
+  bool wants_input() const noexcept {
+    return !peer_ended_ && (state() != ConnState::kOpen || !paused_);
+  }
+
+  // conn_write.cpp
+  bool send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
+  bool send_shared_here(SharedBuffer& buffer) noexcept;
+  void write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
+  void flush_output() noexcept;
+  void account_written(size_t bytes) noexcept;
+  void write_failed(int error_number) noexcept;
+  bool write_open() const noexcept {
+    return state() == ConnState::kOpen && !shutdown_wanted_ && !write_broken_;
+  }
+  void publish_queued() noexcept { queued_bytes_.store(queue_.bytes(), std::memory_order_relaxed); }
+
+  // conn.cpp
+  ConnState state() const noexcept { return state_.load(std::memory_order_relaxed); }
+  void step(ConnStep step) noexcept;
+  void begin_close(const CloseCause& cause) noexcept;
+  void fail_now(const CloseCause& cause) noexcept;
+  void touch() noexcept;
+  void end_event() noexcept;
+  void advance_close() noexcept;
+  void arm_close_timer() noexcept;
+  void update_interest() noexcept;
+  void finish_close() noexcept;
+  void give_up_descriptor() noexcept;
+  void run_close_handlers(const tcpkit_close_info& info) noexcept;
+  tcpkit_close_info close_info() const noexcept;
+  void callback_threw() noexcept;
+
+  // Of watched_events_: the descriptor is not in the epoll set.
+  static constexpr uint32_t kNotWatched = UINT32_MAX;
+
+  ConnHost& host_;
+  const uint64_t id_;
+  const uint64_t connected_at_ms_;
+  const PeerAddress peer_;
+  std::atomic<int> fd_;  // -1 once closed; changed under the slab's lock
+  uint32_t watched_events_ = kNotWatched;
+
+  std::atomic<ConnState> state_{ConnState::kOpen};
+  // What calls from any thread look at. The loop goes by the order of posted tasks instead: what
+  // was sent before a close was asked for is still sent.
+  std::atomic<bool> sends_refused_{false};
+  std::atomic<bool> close_requested_{false};
+  bool paused_ = false;           // by the user
+  bool has_undelivered_ = false;  // the stash holds bytes that were not offered to the framer yet
+  bool listed_to_deliver_ = false;
+  bool listed_in_turn_ = false;
+  bool in_event_ = false;
+  bool peer_ended_ = false;
+  bool shutdown_wanted_ = false;
+  bool write_shut_ = false;      // our FIN is sent
+  bool write_broken_ = false;    // a write failed; reading finds the end
+  bool ended_ = false;           // the last callback has run
+  bool waits_writable_ = false;  // the kernel's buffer is full
+
+  WriteQueue queue_;
+  Block* stash_ = nullptr;   // received bytes that are no whole packet, or not delivered yet
+  size_t needed_bytes_ = 0;  // size of the frame that the stash begins, if its header told
+  FramerState framer_;
+  UserData user_data_;
+  CloseHandlers close_handlers_;
+  CloseCause cause_{0, TCPKIT_OK, 0};
+  uint64_t unsent_bytes_ = 0;
+  uint64_t partial_bytes_ = 0;
+
+  std::atomic<uint64_t> total_read_{0};
+  std::atomic<uint64_t> total_written_{0};
+  std::atomic<uint64_t> queued_bytes_{0};  // of queue_, for other threads
+  std::atomic<uint64_t> posted_bytes_{0};  // sent elsewhere, on their way to the loop
+  RateMeter read_rate_;
+  RateMeter write_rate_;
+};
+
+}  // namespace tcpkit

@@ -1,0 +1,108 @@
+// Opening and recycling of connections, and the end of a loop's turn.
+#include "conn/conn_host.h"
+
+#include <unistd.h>
+
+#include <new>
+
+namespace tcpkit {
+
+ConnHost::ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noexcept
+    : config_(std::move(config)), index_(index), work_(loop_, config_->log), slab_(index) {}
+
+Status ConnHost::open() noexcept {
+  if (read_buffer_ == nullptr) {
+    const size_t size = kFrontBytes + config_->read_buffer_size;
+    read_buffer_.reset(new (std::nothrow) uint8_t[size]);
+    if (read_buffer_ == nullptr) {
+      return fail(TCPKIT_E_NO_MEMORY, "out of memory for a read buffer of %zu bytes", size);
+    }
+  }
+  stopping_ = false;
+  return loop_.open();
+}
+
+void ConnHost::refuse(int fd) noexcept {
+  close(fd);
+  unreserve_one();
+  config_->open_connections.remove_one();
+}
+
+void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
+  if (stopping_) return refuse(fd);
+  const ConnSlab::Place place = slab_.take();
+  if (place.memory == nullptr) {
+    config_->log.write(TCPKIT_LOG_ERROR, "out of memory for a connection; it is refused");
+    return refuse(fd);
+  }
+  auto* conn = new (place.memory) Conn(*this, place.id, fd, peer);
+  if (!conn->attach()) {
+    conn->release();
+    return refuse(fd);
+  }
+  counters_.accepted.add(1);
+  ++open_count_;
+  slab_.list(*conn);
+  conn->open();
+}
+
+void ConnHost::conn_gone() noexcept {
+  counters_.closed.add(1);
+  unreserve_one();
+  config_->open_connections.remove_one();
+  --open_count_;
+}
+
+void ConnHost::stop() noexcept {
+  stopping_ = true;
+  try {
+    std::vector<Ref<Conn>> open;
+    slab_.collect(open);
+    for (const Ref<Conn>& conn : open) conn->stop_now();
+  } catch (const std::bad_alloc&) {
+    // finish_turn() comes back here, connections close, and there is a next time.
+    config_->log.write(TCPKIT_LOG_ERROR, "out of memory while stopping; trying again");
+  }
+}
+
+// Retained, since an event of its own may end the connection before the turn does.
+void ConnHost::add_to_turn(Conn& conn) noexcept {
+  conn.retain();
+  conn.next_in_turn = first_in_turn_;
+  first_in_turn_ = &conn;
+}
+
+void ConnHost::add_to_deliver(Conn& conn) noexcept {
+  conn.retain();
+  conn.next_to_deliver = nullptr;
+  (last_to_deliver_ == nullptr ? first_to_deliver_ : last_to_deliver_->next_to_deliver) = &conn;
+  last_to_deliver_ = &conn;
+}
+
+void ConnHost::finish_touched() noexcept {
+  while (first_in_turn_ != nullptr) {
+    const Ref<Conn> conn = Ref<Conn>::adopt(first_in_turn_);
+    first_in_turn_ = conn->next_in_turn;
+    conn->finish_turn();
+  }
+}
+
+bool ConnHost::finish_turn() noexcept {
+  finish_touched();
+  Conn* waiting = first_to_deliver_;
+  first_to_deliver_ = last_to_deliver_ = nullptr;
+  while (waiting != nullptr) {
+    const Ref<Conn> conn = Ref<Conn>::adopt(waiting);
+    waiting = waiting->next_to_deliver;
+    conn->continue_delivery();
+  }
+  finish_touched();
+  if (stopping_ && open_count_ > 0) stop();
+  if (stopping_ && open_count_ == 0 && first_in_turn_ == nullptr) {
+    work_.clear();
+    loop_.finish();
+  }
+  return first_to_deliver_ != nullptr || first_in_turn_ != nullptr || stopping_;
+}
+
+}  // namespace tcpkit

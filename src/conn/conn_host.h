@@ -1,0 +1,85 @@
+// What the connections of one loop share: the loop itself, its buffers, its counters, their memory,
+// and the lists of those that have something left to do at the end of a turn.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "base/ref.h"
+#include "buffer/block_pool.h"
+#include "conn/conn.h"
+#include "conn/conn_config.h"
+#include "conn/conn_slab.h"
+#include "loop/loop.h"
+#include "loop/user_timers.h"
+#include "metrics/counters.h"
+
+namespace tcpkit {
+
+// Counted: the server holds one reference and each connection one, so that a handle that outlives
+// the server finds a loop that answers "not running". Home thread: that of the loop, unless marked.
+class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
+ public:
+  // Bytes kept free in front of the read buffer: what a connection has kept of a packet is put
+  // there, so that the framer sees it and the new bytes in one piece.
+  static constexpr size_t kFrontBytes = 4096;
+
+  ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noexcept;
+  ConnHost(const ConnHost&) = delete;
+  ConnHost& operator=(const ConnHost&) = delete;
+  void destroy() noexcept { delete this; }
+
+  // Before a run: opens the loop and takes the read buffer.
+  Status open() noexcept;
+
+  // Any thread.
+  const ConnConfig& config() const noexcept { return *config_; }
+  uint32_t index() const noexcept { return index_; }
+  Loop& loop() noexcept { return loop_; }
+  const Loop& loop() const noexcept { return loop_; }
+  UserWork& work() noexcept { return work_; }
+  ConnSlab& slab() noexcept { return slab_; }
+  const LoopCounters& counters() const noexcept { return counters_; }
+  // Connections that are open or on their way here.
+  uint32_t load() const noexcept { return load_.load(std::memory_order_relaxed); }
+  void reserve_one() noexcept { load_.fetch_add(1, std::memory_order_relaxed); }
+  void unreserve_one() noexcept { load_.fetch_sub(1, std::memory_order_relaxed); }
+
+  // Opens an accepted descriptor that was counted by reserve_one().
+  void open_conn(int fd, const SocketAddress& peer) noexcept;
+  // Closes a descriptor that was counted but will not be served. Any thread.
+  void refuse(int fd) noexcept;
+  // Begins the end: closes every connection, and lets the loop finish when the last is gone.
+  void stop() noexcept;
+
+  // For connections.
+  LoopCounters& own_counters() noexcept { return counters_; }
+  BlockPool& blocks() noexcept { return blocks_; }
+  uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
+  void add_to_turn(Conn& conn) noexcept;
+  void add_to_deliver(Conn& conn) noexcept;
+  void conn_gone() noexcept;
+
+  bool finish_turn() noexcept override;
+
+ private:
+  void finish_touched() noexcept;
+
+  const std::shared_ptr<const ConnConfig> config_;
+  const uint32_t index_;
+  Loop loop_;
+  UserWork work_;
+  BlockPool blocks_;
+  ConnSlab slab_;
+  LoopCounters counters_;
+  std::unique_ptr<uint8_t[]> read_buffer_;
+  Conn* first_in_turn_ = nullptr;
+  Conn* first_to_deliver_ = nullptr;
+  Conn* last_to_deliver_ = nullptr;
+  uint32_t open_count_ = 0;
+  bool stopping_ = false;
+  std::atomic<uint32_t> load_{0};
+};
+
+}  // namespace tcpkit

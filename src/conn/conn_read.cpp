@@ -1,0 +1,312 @@
+// The way in: kernel -> one buffer per loop -> framer -> callback. An account of what is kept:
+//
+// Bytes are received into the loop's read buffer and cut there; packets are views into it. What is
+// no whole packet at the end is copied to a pooled block, the stash. A small stash goes back in
+// front of the next bytes (the buffer has room there), so the framer always sees one piece. A large
+// stash grows in place instead, and the kernel writes straight into it.
+//
+// The stash also keeps what must not be delivered now: the user paused in the middle of a read, or
+// the connection used up its quantum. Then nothing more is read until that is delivered.
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "conn/conn.h"
+#include "conn/conn_host.h"
+
+namespace tcpkit {
+namespace {
+
+// Room that a large stash grows by at least, and the room below which it grows.
+constexpr size_t kStashStep = 64u << 10;
+constexpr size_t kSmallRoom = 4096;
+
+// Packets between two looks at the clock, to begin with; then as many as fit, by the time of those
+// before.
+constexpr uint64_t kFirstQuantumCheck = 8;
+constexpr uint64_t kLongestQuantumStride = 512;
+
+// The time that one connection may use before the others have their turn.
+class Quantum {
+ public:
+  explicit Quantum(uint64_t limit_ns) noexcept : limit_ns_(limit_ns), start_ns_(monotonic_ns()) {}
+
+  bool over() const noexcept { return monotonic_ns() - start_ns_ >= limit_ns_; }
+
+  // To be asked after each packet.
+  bool over_after(uint64_t packets) noexcept {
+    if (packets < next_check_) return false;
+    const uint64_t elapsed_ns = monotonic_ns() - start_ns_;
+    if (elapsed_ns >= limit_ns_) return true;
+    const uint64_t fitting = packets * ((limit_ns_ - elapsed_ns) / (elapsed_ns + 1));
+    next_check_ = packets + std::clamp<uint64_t>(fitting, 1, kLongestQuantumStride);
+    return false;
+  }
+
+ private:
+  const uint64_t limit_ns_;
+  const uint64_t start_ns_;
+  uint64_t next_check_ = kFirstQuantumCheck;
+};
+
+bool is_reset(int error_number) noexcept {
+  return error_number == ECONNRESET || error_number == EPIPE;
+}
+
+}  // namespace
+
+struct Conn::Received {
+  Quantum quantum;
+  ByteView bytes;         // not delivered yet
+  bool in_stash = false;  // they lie in the stash, not in the read buffer
+  bool filled = false;    // the kernel may have more
+  bool ended = false;     // the peer ended its stream
+};
+
+void Conn::on_ready(uint32_t events) noexcept {
+  in_event_ = true;
+  if ((events & EPOLLOUT) != 0) {
+    waits_writable_ = false;
+    flush_output();
+  }
+  try {
+    if ((events & EPOLLIN) != 0 || ((events & (EPOLLERR | EPOLLHUP)) != 0 && wants_input())) {
+      read_ready();
+    } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+      hung_up();
+    }
+  } catch (...) {
+    callback_threw();
+  }
+  end_event();
+}
+
+void Conn::read_ready() {
+  if (state() != ConnState::kOpen) return discard_input();
+  Received received{Quantum(host_.config().read_quantum_ns), {}};
+  while (may_deliver() && !has_undelivered_ && receive_into(received)) {
+    deliver(received);
+    if (!received.filled || received.quantum.over()) return;
+  }
+  if (received.ended) end_of_stream();
+}
+
+// False if there was nothing, or the end.
+bool Conn::receive_into(Received& received) noexcept {
+  const size_t kept = stash_ == nullptr ? 0 : stash_->size();
+  received.in_stash = kept > ConnHost::kFrontBytes;
+  if (received.in_stash && !grow_stash()) return false;
+  uint8_t* const buffer = received.in_stash ? stash_->bytes() + stash_->end : host_.read_buffer();
+  const size_t limit = host_.config().read_buffer_size;
+  const size_t size = received.in_stash ? std::min(stash_->room(), limit) : limit;
+  const IoResult result = receive(fd(), buffer, size);
+  if (result.bytes == 0) {
+    received.ended = result.error_number == 0;
+    if (result.error_number != 0 && result.error_number != EAGAIN) {
+      receive_failed(result.error_number);
+    }
+    return false;
+  }
+  account_read(result.bytes);
+  received.filled = result.bytes == size;
+  if (received.in_stash) {
+    stash_->end += static_cast<uint32_t>(result.bytes);
+    received.bytes = {stash_->data(), stash_->size()};
+    return true;
+  }
+  if (kept > 0) {
+    std::memcpy(buffer - kept, stash_->data(), kept);
+    drop_stash();
+  }
+  received.bytes = {buffer - kept, kept + result.bytes};
+  return true;
+}
+
+void Conn::account_read(size_t bytes) noexcept {
+  host_.own_counters().read_bytes.add(bytes);
+  const uint64_t total = total_read_.load(std::memory_order_relaxed) + bytes;
+  total_read_.store(total, std::memory_order_relaxed);
+  read_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+}
+
+void Conn::deliver(Received& received) {
+  const ConnConfig& config = host_.config();
+  if (config.framing != nullptr) {
+    deliver_packets(received);
+    keep_rest(received);
+    return;
+  }
+  if (config.handlers.on_data == nullptr) return;
+  config.handlers.on_data(handle(), received.bytes.data(), received.bytes.size(),
+                          config.handlers.user_data);
+}
+
+void Conn::deliver_packets(Received& received) {
+  const Framing& framing = *host_.config().framing;
+  const tcpkit_handlers& handlers = host_.config().handlers;
+  LoopCounters& counters = host_.own_counters();
+  uint64_t packets = 0;
+  while (!received.bytes.empty()) {
+    const CutResult cut = framing.next(framer_, received.bytes);
+    if (cut.discards_packet) counters.packets_discarded.add(1);
+    if (cut.cut == Cut::kMore) {
+      needed_bytes_ = cut.needed_size;
+      return;
+    }
+    if (cut.cut == Cut::kFail) return framing_failed(cut.status);
+    received.bytes = received.bytes.subspan(cut.consumed_size);
+    if (cut.cut == Cut::kSkip) continue;
+    counters.packets_read.add(1);
+    if (handlers.on_packet != nullptr) {
+      handlers.on_packet(handle(), cut.packet.data(), cut.packet.size(), handlers.user_data);
+    }
+    if (!may_deliver() || received.quantum.over_after(++packets)) {
+      has_undelivered_ = !received.bytes.empty();
+      return;
+    }
+  }
+}
+
+void Conn::keep_rest(const Received& received) noexcept {
+  const size_t rest = received.bytes.size();
+  if (rest == 0 || state() != ConnState::kOpen) {
+    has_undelivered_ = false;
+    return drop_stash();
+  }
+  if (received.in_stash) {
+    stash_->begin = stash_->end - static_cast<uint32_t>(rest);
+  } else {
+    stash_ = host_.blocks().take(rest);
+    if (stash_ == nullptr) return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+    std::memcpy(stash_->bytes(), received.bytes.data(), rest);
+    stash_->end = static_cast<uint32_t>(rest);
+  }
+  if (has_undelivered_ && !paused_) list_to_deliver();
+}
+
+// Makes room behind a large stash: for all of the frame if its header told the size, but no more
+// than doubles it, since the peer that names a size has not sent it yet.
+bool Conn::grow_stash() noexcept {
+  const size_t used = stash_->size();
+  const size_t missing = needed_bytes_ > used ? needed_bytes_ - used : used;
+  if (stash_->room() >= std::min(missing, kSmallRoom)) return true;
+  Block* larger = host_.blocks().take(used + std::min(missing, std::max(used, kStashStep)));
+  if (larger == nullptr) {
+    fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+    return false;
+  }
+  std::memcpy(larger->bytes(), stash_->data(), used);
+  larger->end = static_cast<uint32_t>(used);
+  drop_stash();
+  stash_ = larger;
+  return true;
+}
+
+void Conn::drop_stash() noexcept {
+  if (stash_ != nullptr) host_.blocks().give_back(stash_);
+  stash_ = nullptr;
+}
+
+void Conn::framing_failed(Status status) noexcept {
+  LoopCounters& counters = host_.own_counters();
+  if (status == TCPKIT_E_CALLBACK) return callback_threw();
+  counters.frame_errors.add(1);
+  const bool too_big = status == TCPKIT_E_PACKET_TOO_BIG;
+  begin_close({too_big ? TCPKIT_CLOSE_FRAME_TOO_BIG : TCPKIT_CLOSE_FRAME_ERROR, status, 0});
+}
+
+// ---- Pausing ----
+
+void Conn::pause_reading() noexcept {
+  paused_ = true;
+  touch();
+}
+
+void Conn::resume_reading() noexcept {
+  paused_ = false;
+  if (has_undelivered_) list_to_deliver();
+  touch();
+}
+
+void Conn::list_to_deliver() noexcept {
+  if (listed_to_deliver_) return;
+  listed_to_deliver_ = true;
+  host_.add_to_deliver(*this);
+}
+
+// At the end of a turn, for bytes that were received before.
+void Conn::continue_delivery() noexcept {
+  listed_to_deliver_ = false;
+  if (ended_ || !has_undelivered_ || !may_deliver()) return;
+  in_event_ = true;
+  has_undelivered_ = false;
+  Received received{
+      Quantum(host_.config().read_quantum_ns), {stash_->data(), stash_->size()}, true};
+  try {
+    deliver(received);
+  } catch (...) {
+    callback_threw();
+  }
+  end_event();
+}
+
+// ---- The end of the stream ----
+
+void Conn::discard_input() noexcept {
+  const IoResult result = receive(fd(), host_.read_buffer(), host_.config().read_buffer_size);
+  if (result.bytes > 0) return account_read(result.bytes);
+  if (result.error_number == EAGAIN) return;
+  if (result.error_number == 0) {
+    peer_ended_ = true;
+    return step(ConnStep::kPeerEnded);
+  }
+  if (!queue_.empty()) cause_.reason = 0;  // the close that was asked for did not come about
+  receive_failed(result.error_number);
+}
+
+void Conn::end_of_stream() {
+  const ConnConfig& config = host_.config();
+  peer_ended_ = true;
+  if (stash_ != nullptr) deliver_tail();
+  if (config.handlers.on_end != nullptr && state() == ConnState::kOpen) {
+    config.handlers.on_end(handle(), config.handlers.user_data);
+  }
+  if (cause_.reason != 0 && state() == ConnState::kOpen) return fail_now(cause_);
+  if (config.handlers.on_end == nullptr) begin_close({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
+}
+
+void Conn::deliver_tail() {
+  const ConnConfig& config = host_.config();
+  const ByteView tail{stash_->data(), stash_->size()};
+  partial_bytes_ = tail.size();
+  host_.own_counters().tails.add(1);
+  host_.own_counters().tail_bytes.add(tail.size());
+  const bool wanted =
+      config.deliver_tail && framer_.discard_bytes == 0 && tail.size() <= config.max_packet_size;
+  if (!wanted || config.handlers.on_packet == nullptr) return;
+  host_.own_counters().packets_read.add(1);
+  config.handlers.on_packet(handle(), tail.data(), tail.size(), config.handlers.user_data);
+}
+
+void Conn::receive_failed(int error_number) noexcept {
+  const tcpkit_close_reason reason =
+      is_reset(error_number) ? TCPKIT_CLOSE_PEER_RESET : TCPKIT_CLOSE_IO_ERROR;
+  fail_now({reason, status_from_errno(error_number), error_number});
+}
+
+// The connection is dead while nothing is read from it: it was paused, or the peer had ended.
+void Conn::hung_up() noexcept {
+  if (!peer_ended_) {
+    // What arrived before is the user's once reading goes on; until then the kernel would only
+    // repeat itself.
+    host_.loop().unwatch(fd());
+    watched_events_ = kNotWatched;
+    return;
+  }
+  const int error_number = take_socket_error(fd());
+  receive_failed(error_number != 0 ? error_number : ECONNRESET);
+}
+
+}  // namespace tcpkit

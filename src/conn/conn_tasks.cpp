@@ -1,0 +1,131 @@
+// One task per call from another thread; it keeps the connection alive until it has run.
+#include "conn/conn_tasks.h"
+
+#include <cstring>
+#include <new>
+
+#include "conn/conn_host.h"
+
+namespace tcpkit {
+namespace {
+
+// A payload up to this size is copied once more, into the connection's block, so that small sends
+// leave together; a larger one is referenced.
+constexpr size_t kCopiedPayloadBytes = 8192;
+
+Status not_running() noexcept {
+  return fail(TCPKIT_E_NOT_RUNNING, "conn: its loop does not run any more");
+}
+
+Status refused() noexcept {
+  return fail(TCPKIT_E_CLOSED, "conn: it is closed");
+}
+
+class SendTask final : public Task {
+ public:
+  SendTask(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noexcept
+      : conn_(Ref<Conn>::share(&conn)), payload_(std::move(payload)), counted_(counted) {
+    conn_->count_posted(payload_->view().size());
+  }
+  ~SendTask() { conn_->uncount_posted(payload_->view().size()); }
+
+  void run() noexcept override {
+    conn_->send_posted(*payload_, payload_->view().size() <= kCopiedPayloadBytes
+                                      ? Conn::Payload::kCopy
+                                      : Conn::Payload::kShare);
+    if (counted_ == Counted::kPacket) conn_->count_packet_written();
+    delete this;
+  }
+
+ private:
+  Ref<Conn> conn_;
+  Ref<SharedBuffer> payload_;
+  Counted counted_;
+};
+
+class ControlTask final : public Task {
+ public:
+  ControlTask(Conn& conn, Conn::Control control) noexcept
+      : conn_(Ref<Conn>::share(&conn)), control_(control) {}
+  void run() noexcept override {
+    conn_->apply(control_);
+    delete this;
+  }
+
+ private:
+  Ref<Conn> conn_;
+  Conn::Control control_;
+};
+
+class UserTask final : public Task {
+ public:
+  UserTask(Conn& conn, tcpkit_conn_fn function, UserData user_data) noexcept
+      : conn_(Ref<Conn>::share(&conn)), function_(function), user_data_(std::move(user_data)) {}
+  void run() noexcept override {
+    conn_->run_user_task(function_, user_data_.get());
+    delete this;
+  }
+
+ private:
+  Ref<Conn> conn_;
+  tcpkit_conn_fn function_;
+  UserData user_data_;
+};
+
+}  // namespace
+
+Status post_send(Conn& conn, std::span<const ByteView> pieces, size_t total_bytes,
+                 Counted counted) noexcept {
+  Ref<SharedBuffer> payload = SharedBuffer::with_size(total_bytes);
+  if (!payload) return fail(TCPKIT_E_NO_MEMORY, "out of memory for %zu bytes", total_bytes);
+  uint8_t* target = payload->writable_bytes();
+  for (const ByteView& piece : pieces) {
+    if (!piece.empty()) std::memcpy(target, piece.data(), piece.size());
+    target += piece.size();
+  }
+  auto* task = new (std::nothrow) SendTask(conn, std::move(payload), counted);
+  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
+  if (conn.host().loop().post(task)) return TCPKIT_OK;
+  delete task;
+  return refused();
+}
+
+Status post_send_shared(Conn& conn, SharedBuffer& buffer) noexcept {
+  auto* task =
+      new (std::nothrow) SendTask(conn, Ref<SharedBuffer>::share(&buffer), Counted::kBytes);
+  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
+  if (conn.host().loop().post(task)) return TCPKIT_OK;
+  delete task;
+  return refused();
+}
+
+Status Conn::request(Control control) noexcept {
+  const bool ends = control == Control::kClose || control == Control::kAbort;
+  if (state_.load(std::memory_order_acquire) == ConnState::kClosed) {
+    return ends ? TCPKIT_OK : refused();
+  }
+  if (!ends && control != Control::kShutdown && is_closed()) return refused();
+  if (host_.loop().is_home()) {
+    apply(control);
+    return TCPKIT_OK;
+  }
+  auto* task = new (std::nothrow) ControlTask(*this, control);
+  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a request");
+  if (!host_.loop().post(task)) {
+    delete task;
+    return ends ? TCPKIT_OK : refused();
+  }
+  if (ends) close_requested_.store(true, std::memory_order_relaxed);
+  if (ends || control == Control::kShutdown) sends_refused_.store(true, std::memory_order_relaxed);
+  return TCPKIT_OK;
+}
+
+Status Conn::post(tcpkit_conn_fn function, UserData user_data) noexcept {
+  auto* task = new (std::nothrow) UserTask(*this, function, std::move(user_data));
+  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a task");
+  if (host_.loop().post(task)) return TCPKIT_OK;
+  delete task;
+  return not_running();
+}
+
+}  // namespace tcpkit

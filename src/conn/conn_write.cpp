@@ -1,0 +1,193 @@
+// The way out: user -> encoder -> write queue -> one system call per event. Small sends are copied
+// into the connection's block and leave together at the end of the event or turn; a large one is
+// written at once, straight from the user's memory, and only its rest is copied.
+#include <sys/epoll.h>
+
+#include <array>
+#include <cerrno>
+
+#include "conn/conn.h"
+#include "conn/conn_host.h"
+#include "conn/conn_tasks.h"
+
+namespace tcpkit {
+namespace {
+
+// Rejected: writing every send at once. A system call costs more than copying 64 KiB.
+constexpr size_t kWriteThroughBytes = 64u << 10;
+constexpr size_t kEntriesPerWrite = 256;
+
+Status refused() noexcept {
+  return fail(TCPKIT_E_CLOSED, "conn: it is closed, or shut down");
+}
+
+Status out_of_memory(size_t bytes) noexcept {
+  return fail(TCPKIT_E_NO_MEMORY, "out of memory for %zu bytes to send", bytes);
+}
+
+size_t total_size(std::span<const ByteView> pieces) noexcept {
+  size_t total = 0;
+  for (const ByteView& piece : pieces) total += piece.size();
+  return total;
+}
+
+}  // namespace
+
+Status Conn::send(std::span<const ByteView> pieces) noexcept {
+  if (sends_refused_.load(std::memory_order_relaxed)) return refused();
+  const size_t total = total_size(pieces);
+  if (total == 0) return TCPKIT_OK;
+  if (!host_.loop().is_home()) return post_send(*this, pieces, total, Counted::kBytes);
+  return send_here(pieces, total) ? TCPKIT_OK : out_of_memory(total);
+}
+
+Status Conn::send_packet(ByteView packet) noexcept {
+  if (sends_refused_.load(std::memory_order_relaxed)) return refused();
+  const Framing* framing = host_.config().framing.get();
+  if (framing == nullptr) {
+    return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its server has no framing, so it has no packets");
+  }
+  Envelope envelope;
+  const Status status = framing->encode(packet, envelope);
+  if (status != TCPKIT_OK) return status;
+  const ByteView pieces[] = {
+      {envelope.header, envelope.header_size}, packet, {envelope.trailer, envelope.trailer_size}};
+  const size_t total = envelope.header_size + packet.size() + envelope.trailer_size;
+  if (!host_.loop().is_home()) return post_send(*this, pieces, total, Counted::kPacket);
+  if (!send_here(pieces, total)) return out_of_memory(total);
+  count_packet_written();
+  return TCPKIT_OK;
+}
+
+Status Conn::send_shared(SharedBuffer& buffer) noexcept {
+  if (sends_refused_.load(std::memory_order_relaxed)) return refused();
+  if (buffer.view().empty()) return TCPKIT_OK;
+  if (!host_.loop().is_home()) return post_send_shared(*this, buffer);
+  return send_shared_here(buffer) ? TCPKIT_OK : out_of_memory(0);
+}
+
+Status Conn::flush() noexcept {
+  if (is_closed()) return refused();
+  if (host_.loop().is_home() && !queue_.empty() && !waits_writable_) {
+    flush_output();
+    touch();
+  }
+  return TCPKIT_OK;
+}
+
+void Conn::count_packet_written() noexcept {
+  host_.own_counters().packets_written.add(1);
+}
+
+bool Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
+  if (total_bytes >= kWriteThroughBytes && !waits_writable_) {
+    write_through(pieces, total_bytes);
+    touch();
+    return true;
+  }
+  if (!queue_.append(host_.blocks(), pieces, total_bytes)) return false;
+  publish_queued();
+  touch();
+  return true;
+}
+
+bool Conn::send_shared_here(SharedBuffer& buffer) noexcept {
+  if (!queue_.append_shared(host_.blocks(), buffer, 0)) return false;
+  publish_queued();
+  touch();
+  return true;
+}
+
+// What another thread sent, in the order of the posted tasks.
+void Conn::send_posted(SharedBuffer& payload, Payload how) noexcept {
+  if (ended_) return;
+  const ByteView bytes = payload.view();
+  if (!write_open()) {
+    unsent_bytes_ += bytes.size();
+    return;
+  }
+  const bool sent =
+      how == Payload::kCopy ? send_here({&bytes, 1}, bytes.size()) : send_shared_here(payload);
+  if (!sent) fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+}
+
+void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
+  if (!queue_.empty()) flush_output();
+  std::array<ByteView, 8> rest{};
+  std::array<iovec, 8> entries{};
+  IoResult result{0, EAGAIN};
+  const bool direct = queue_.empty() && write_open() && pieces.size() <= entries.size();
+  if (direct) {
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      entries[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
+    }
+    result = send_gathered(fd(), {entries.data(), pieces.size()});
+    account_written(result.bytes);
+  }
+  if (result.bytes == total_bytes) return;
+  size_t skipped = result.bytes;
+  for (size_t i = 0; direct && i < pieces.size(); ++i) {
+    const size_t cut = std::min(skipped, pieces[i].size());
+    rest[i] = pieces[i].subspan(cut);
+    skipped -= cut;
+  }
+  const auto unsent = direct ? std::span<const ByteView>(rest.data(), pieces.size()) : pieces;
+  const size_t unsent_bytes = total_bytes - result.bytes;
+  if (!queue_.append(host_.blocks(), unsent, unsent_bytes)) {
+    unsent_bytes_ += unsent_bytes;
+    return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+  }
+  if (direct && result.error_number != 0 && result.error_number != EAGAIN) {
+    return write_failed(result.error_number);
+  }
+  if (direct) waits_writable_ = true;
+  publish_queued();
+}
+
+void Conn::account_written(size_t bytes) noexcept {
+  if (bytes == 0) return;
+  host_.own_counters().written_bytes.add(bytes);
+  const uint64_t total = total_written_.load(std::memory_order_relaxed) + bytes;
+  total_written_.store(total, std::memory_order_relaxed);
+  write_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+}
+
+// Writes until the queue is empty or the kernel takes less than it was offered.
+void Conn::flush_output() noexcept {
+  std::array<iovec, kEntriesPerWrite> entries;
+  while (!queue_.empty()) {
+    const size_t count = queue_.gather(entries);
+    size_t offered = 0;
+    for (size_t i = 0; i < count; ++i) offered += entries[i].iov_len;
+    const IoResult result = send_gathered(fd(), {entries.data(), count});
+    if (result.error_number != 0 && result.error_number != EAGAIN) {
+      return write_failed(result.error_number);
+    }
+    account_written(result.bytes);
+    queue_.consume(host_.blocks(), result.bytes);
+    if (result.bytes < offered) {
+      waits_writable_ = true;
+      queue_.settle(host_.blocks());
+      break;
+    }
+  }
+  publish_queued();
+}
+
+// A reset may have data of the peer in front of it: that is delivered first, and the read that
+// comes after it ends the connection.
+void Conn::write_failed(int error_number) noexcept {
+  sends_refused_.store(true, std::memory_order_relaxed);
+  write_broken_ = true;
+  unsent_bytes_ += queue_.bytes();
+  queue_.clear(host_.blocks());
+  publish_queued();
+  const bool reset = error_number == ECONNRESET || error_number == EPIPE;
+  const CloseCause cause{reset ? TCPKIT_CLOSE_PEER_RESET : TCPKIT_CLOSE_IO_ERROR,
+                         status_from_errno(error_number), error_number};
+  cause_ = cause;
+  const bool reads_on = reset && state() == ConnState::kOpen && may_deliver() && !peer_ended_;
+  if (!reads_on) fail_now(cause);
+}
+
+}  // namespace tcpkit

@@ -1,0 +1,206 @@
+// Opening of listening sockets (tcp, unix, inherited), and accepting with accept4.
+#include "loop/listener.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace tcpkit {
+namespace {
+
+constexpr unsigned kLongestKeepAliveSeconds = 32767;
+
+int set_option(int fd, int level, int option, int value) noexcept {
+  return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : errno;
+}
+
+int clamped_int(size_t value) noexcept {
+  return static_cast<int>(std::min<size_t>(value, 0x7FFFFFFF));
+}
+
+int set_keep_alive(int fd, uint64_t idle_ms) noexcept {
+  if (idle_ms == TCPKIT_UNLIMITED) return 0;
+  const uint64_t seconds =
+      std::clamp<uint64_t>((idle_ms + 999) / 1000, 1, kLongestKeepAliveSeconds);
+  const int error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  return error != 0 ? error : set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(seconds));
+}
+
+int set_tcp_options(int fd, const ListenSettings& settings, int family) noexcept {
+  int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0 && settings.reuse_port) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (error == 0 && family == AF_INET6) {
+    error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, settings.dual_stack ? 0 : 1);
+  }
+  if (error == 0 && settings.no_delay) error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  return error != 0 ? error : set_keep_alive(fd, settings.keep_alive_ms);
+}
+
+int set_buffer_sizes(int fd, const ListenSettings& settings) noexcept {
+  int error = 0;
+  if (settings.receive_buffer_size != 0) {
+    error = set_option(fd, SOL_SOCKET, SO_RCVBUF, clamped_int(settings.receive_buffer_size));
+  }
+  if (error == 0 && settings.send_buffer_size != 0) {
+    error = set_option(fd, SOL_SOCKET, SO_SNDBUF, clamped_int(settings.send_buffer_size));
+  }
+  return error;
+}
+
+// A unix path whose listener has gone: connecting is refused.
+bool is_stale_unix_path(const SocketAddress& address) noexcept {
+  if (address.family() != AF_UNIX || address.path.sun_path[0] == '\0') return false;
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return false;
+  const bool refused = connect(probe, &address.header, address.size) != 0 && errno == ECONNREFUSED;
+  close(probe);
+  return refused;
+}
+
+bool out_of_resources(int error_number) noexcept {
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS ||
+         error_number == ENOMEM;
+}
+
+}  // namespace
+
+ListenSocket::~ListenSocket() {
+  close(fd_);
+  if (unix_path_.empty()) return;
+  // A successor may listen on the same path by now; then it is not ours to remove.
+  struct stat status {};
+  if (lstat(unix_path_.c_str(), &status) == 0 && status.st_dev == unix_device_ &&
+      status.st_ino == unix_inode_) {
+    unlink(unix_path_.c_str());
+  }
+}
+
+Status ListenSocket::prepare(const ListenSettings& settings,
+                             const SocketAddress& address) const noexcept {
+  int error = 0;
+  if (address.family() != AF_UNIX) error = set_tcp_options(fd_, settings, address.family());
+  if (error == 0) error = set_buffer_sizes(fd_, settings);
+  if (error == 0) return TCPKIT_OK;
+  return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
+}
+
+Status ListenSocket::bind_and_listen(const ListenSettings& settings, const SocketAddress& address) {
+  int error = bind(fd_, &address.header, address.size) == 0 ? 0 : errno;
+  if (error == EADDRINUSE && is_stale_unix_path(address)) {
+    unlink(address.path.sun_path);
+    error = bind(fd_, &address.header, address.size) == 0 ? 0 : errno;
+  }
+  if (error == 0 && address.family() == AF_UNIX && address.path.sun_path[0] != '\0') {
+    struct stat status {};
+    if (lstat(address.path.sun_path, &status) == 0) {
+      unix_path_ = address.path.sun_path;
+      unix_device_ = status.st_dev;
+      unix_inode_ = status.st_ino;
+    }
+  }
+  if (error == 0 && listen(fd_, settings.backlog) != 0) error = errno;
+  if (error == 0) return TCPKIT_OK;
+  return fail_errno(error, "cannot listen on \"%s\"", settings.text.c_str());
+}
+
+Status ListenSocket::take_over(const ListenSettings& settings) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  if (getsockopt(fd_, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0) {
+    const int error = errno;
+    fd_ = -1;  // not a socket: not ours to close
+    return fail_errno(error, "cannot listen on \"%s\"", settings.text.c_str());
+  }
+  if (listening == 0) {
+    fd_ = -1;
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "cannot listen on \"%s\": that socket does not listen",
+                settings.text.c_str());
+  }
+  fcntl(fd_, F_SETFD, FD_CLOEXEC);
+  fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+  return TCPKIT_OK;
+}
+
+void ListenSocket::remember_bound_address(const ListenSettings& settings) {
+  SocketAddress bound;
+  bound.size = sizeof bound.path;
+  if (getsockname(fd_, &bound.header, &bound.size) != 0) return;
+  bound_port_ = bound.port();
+  bound_text_ = listener_address_text(bound, settings.address.network);
+}
+
+Status ListenSocket::open(const ListenSettings& settings, std::unique_ptr<ListenSocket>& opened) {
+  Status status = TCPKIT_OK;
+  std::unique_ptr<ListenSocket> socket_owner;
+  if (settings.address.network == TCPKIT_NETWORK_FD) {
+    socket_owner.reset(new ListenSocket(static_cast<int>(settings.address.port)));
+    status = socket_owner->take_over(settings);
+  } else {
+    SocketAddress address;
+    status = resolve_for_listen(settings.address, settings.text.c_str(), address);
+    if (status != TCPKIT_OK) return status;
+    const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return fail_errno(errno, "cannot listen on \"%s\"", settings.text.c_str());
+    socket_owner.reset(new ListenSocket(fd));
+    status = socket_owner->prepare(settings, address);
+    if (status == TCPKIT_OK) status = socket_owner->bind_and_listen(settings, address);
+  }
+  if (status != TCPKIT_OK) return status;
+  socket_owner->remember_bound_address(settings);
+  opened = std::move(socket_owner);
+  return TCPKIT_OK;
+}
+
+int Acceptor::start() noexcept {
+  const int error = loop_.watch(*this, source_.listen_fd, EPOLLIN);
+  watching_ = error == 0;
+  return error;
+}
+
+void Acceptor::stop() noexcept {
+  if (watching_) loop_.unwatch(source_.listen_fd);
+  if (armed()) loop_.timers().disarm(*this);
+  watching_ = false;
+}
+
+void Acceptor::on_ready(uint32_t) noexcept {
+  for (unsigned accepted = 0; accepted < batch_; ++accepted) {
+    if (accept_one()) continue;
+    batch_ = 1;
+    return;
+  }
+  batch_ = std::min(batch_ * 2, kLargestBatch);
+}
+
+bool Acceptor::accept_one() noexcept {
+  SocketAddress peer;
+  peer.size = sizeof peer.path;
+  const int fd = accept4(source_.listen_fd, &peer.header, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    sink_.on_accepted(fd, peer, source_.placement);
+    return watching_;
+  }
+  const int error = errno;
+  if (error == EAGAIN || error == EWOULDBLOCK) return false;
+  if (!out_of_resources(error)) {
+    // A connection that failed before it was accepted; the next one may be fine.
+    if (error != EINTR) sink_.on_accept_failed(error);
+    return true;
+  }
+  loop_.unwatch(source_.listen_fd);
+  watching_ = false;
+  loop_.timers().arm(*this, loop_.deadline_in(kPauseMs));
+  sink_.on_accept_paused(error);
+  return false;
+}
+
+void Acceptor::on_timer() noexcept {
+  if (start() != 0) loop_.timers().arm(*this, loop_.deadline_in(kPauseMs));
+}
+
+}  // namespace tcpkit

@@ -1,0 +1,111 @@
+// Listening sockets, and the acceptor that turns their readiness into connected descriptors.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "loop/address.h"
+#include "loop/loop.h"
+
+namespace tcpkit {
+
+// What to listen on and how; every value is resolved.
+struct ListenSettings {
+  std::string text;  // as the user wrote it
+  tcpkit_address address = TCPKIT_ADDRESS_INIT;
+  int backlog = 0;
+  bool reuse_port = false;
+  bool dual_stack = false;
+  bool no_delay = false;
+  uint64_t keep_alive_ms = TCPKIT_UNLIMITED;
+  size_t receive_buffer_size = 0;
+  size_t send_buffer_size = 0;
+};
+
+// A descriptor that listens; closed, and its unix path removed, with this object.
+class ListenSocket {
+ public:
+  ListenSocket(const ListenSocket&) = delete;
+  ListenSocket& operator=(const ListenSocket&) = delete;
+  ~ListenSocket();
+
+  // Socket options are set here, because accepted sockets inherit them.
+  static Status open(const ListenSettings& settings, std::unique_ptr<ListenSocket>& opened);
+
+  int fd() const noexcept { return fd_; }
+  // Address with the real port, as parse_address takes it.
+  const std::string& bound_text() const noexcept { return bound_text_; }
+  uint16_t bound_port() const noexcept { return bound_port_; }
+
+ private:
+  explicit ListenSocket(int fd) noexcept : fd_(fd) {}
+  Status prepare(const ListenSettings& settings, const SocketAddress& address) const noexcept;
+  Status bind_and_listen(const ListenSettings& settings, const SocketAddress& address);
+  Status take_over(const ListenSettings& settings);
+  void remember_bound_address(const ListenSettings& settings);
+
+  int fd_;
+  uint16_t bound_port_ = 0;
+  std::string bound_text_;
+  std::string unix_path_;  // to remove, if it is still ours
+  dev_t unix_device_ = 0;
+  ino_t unix_inode_ = 0;
+};
+
+// Which loop serves what is accepted: the least-loaded one, or, where each loop has a listener of
+// its own, the one that accepted it.
+enum class Placement : uint8_t { kSpread, kHere };
+
+// Who gets accepted descriptors.
+class AcceptSink {
+ public:
+  // The descriptor is non-blocking, close-on-exec, and now the sink's.
+  virtual void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept = 0;
+  virtual void on_accept_failed(int error_number) noexcept = 0;
+  // Descriptors or memory ran out: accepting pauses and tries again by itself.
+  virtual void on_accept_paused(int error_number) noexcept = 0;
+
+ protected:
+  ~AcceptSink() = default;
+};
+
+// A listening descriptor of somebody else's to accept from.
+struct AcceptSource {
+  int listen_fd;
+  Placement placement;
+};
+
+// Accepts from one listening descriptor on one loop. Home thread: that of the loop.
+class Acceptor final : public Watch, public TimerNode {
+ public:
+  Acceptor(Loop& loop, AcceptSource source, AcceptSink& sink) noexcept
+      : loop_(loop), source_(source), sink_(sink) {}
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+  ~Acceptor() { stop(); }
+
+  // 0 or an errno.
+  int start() noexcept;
+  void stop() noexcept;
+
+  void on_ready(uint32_t events) noexcept override;
+  void on_timer() noexcept override;
+
+ private:
+  static constexpr uint64_t kPauseMs = 100;
+  static constexpr unsigned kLargestBatch = 64;
+
+  bool accept_one() noexcept;
+
+  Loop& loop_;
+  const AcceptSource source_;
+  AcceptSink& sink_;
+  bool watching_ = false;
+  // Accepts per readiness: doubled while all of them succeed, back to one at the first EAGAIN, so
+  // that single connections cost no extra system call and floods few wake-ups.
+  unsigned batch_ = 1;
+};
+
+}  // namespace tcpkit

@@ -1,0 +1,32 @@
+// The system calls on connected sockets. None blocks, none raises SIGPIPE.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <span>
+
+#include "loop/address.h"
+
+namespace tcpkit {
+
+// Outcome of a read or write: bytes > 0, or 0 and why.
+struct IoResult {
+  size_t bytes;
+  int error_number;  // 0: bytes, or end of stream for a read; EAGAIN: not now
+};
+
+IoResult receive(int fd, void* buffer, size_t size) noexcept;
+IoResult send_gathered(int fd, std::span<iovec> pieces) noexcept;
+
+// Ends our stream with FIN.
+void shut_down_writing(int fd) noexcept;
+// Makes the next close reset the connection.
+void reset_at_close(int fd) noexcept;
+// The error that the kernel holds for the socket, which it forgets then; 0 if none.
+int take_socket_error(int fd) noexcept;
+// "192.0.2.7:5000", or "" if the descriptor has no such address (any more).
+std::string local_address_text(int fd);
+std::string remote_address_text(int fd);
+
+}  // namespace tcpkit

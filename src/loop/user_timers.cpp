@@ -1,0 +1,190 @@
+// Users' tasks and timers. A timer is made by the calling thread and armed on the loop.
+#include "loop/user_timers.h"
+
+#include <memory>
+#include <new>
+
+namespace tcpkit {
+
+class UserTimer final : public TimerNode {
+ public:
+  UserTimer(UserWork& work, const tcpkit_timer_options& options, UserData user_data) noexcept
+      : work_(work),
+        function_(options.on_timer),
+        repeat_ms_(options.repeat_ms),
+        first_deadline_ms_(work.loop().deadline_in(options.delay_ms)),
+        user_data_(std::move(user_data)) {}
+
+  void on_timer() noexcept override { work_.expire(*this); }
+
+  UserWork& work_;
+  tcpkit_task_fn function_;
+  uint64_t id_ = 0;
+  uint64_t repeat_ms_;
+  uint64_t first_deadline_ms_;
+  UserData user_data_;
+};
+
+namespace {
+
+class CallTask final : public Task {
+ public:
+  CallTask(UserWork& work, tcpkit_task_fn function, UserData user_data) noexcept
+      : work_(work), function_(function), user_data_(std::move(user_data)) {}
+  void run() noexcept override {
+    work_.call(function_, user_data_.get());
+    delete this;
+  }
+
+ private:
+  UserWork& work_;
+  tcpkit_task_fn function_;
+  UserData user_data_;
+};
+
+class ArmTask final : public Task {
+ public:
+  explicit ArmTask(std::unique_ptr<UserTimer> timer) noexcept : timer_(std::move(timer)) {}
+  void run() noexcept override {
+    UserWork& work = timer_->work_;
+    work.adopt(timer_.release());
+    delete this;
+  }
+
+ private:
+  std::unique_ptr<UserTimer> timer_;
+};
+
+class StopTask final : public Task {
+ public:
+  StopTask(UserWork& work, uint64_t timer_id) noexcept : work_(work), timer_id_(timer_id) {}
+  void run() noexcept override {
+    work_.remove(timer_id_);
+    delete this;
+  }
+
+ private:
+  UserWork& work_;
+  uint64_t timer_id_;
+};
+
+Status out_of_memory(const char* what) noexcept {
+  return fail(TCPKIT_E_NO_MEMORY, "out of memory for %s", what);
+}
+
+Status loop_not_running() noexcept {
+  return fail(TCPKIT_E_NOT_RUNNING, "the loop does not run");
+}
+
+// Posts a task, or destroys it if the loop is closed.
+template <typename ConcreteTask>
+Status post_or_delete(Loop& loop, ConcreteTask* task) noexcept {
+  if (loop.post(task)) return TCPKIT_OK;
+  delete task;
+  return loop_not_running();
+}
+
+}  // namespace
+
+UserWork::~UserWork() {
+  clear();
+}
+
+void UserWork::call(tcpkit_task_fn function, void* user_data) noexcept {
+  try {
+    function(reinterpret_cast<tcpkit_loop*>(&loop_), user_data);
+  } catch (...) {
+    log_.write(TCPKIT_LOG_ERROR, "a task or timer threw an exception; it is dropped");
+  }
+}
+
+Status UserWork::post(tcpkit_task_fn function, UserData user_data) noexcept {
+  auto* task = new (std::nothrow) CallTask(*this, function, std::move(user_data));
+  if (task == nullptr) return out_of_memory("a task");
+  return post_or_delete(loop_, task);
+}
+
+Status UserWork::start_timer(const tcpkit_timer_options& options, UserData user_data,
+                             uint64_t* out_timer_id) noexcept {
+  std::unique_ptr<UserTimer> timer(new (std::nothrow)
+                                       UserTimer(*this, options, std::move(user_data)));
+  if (timer == nullptr) return out_of_memory("a timer");
+  const uint64_t id = next_timer_id_.fetch_add(1, std::memory_order_relaxed);
+  timer->id_ = id;
+  if (loop_.is_home()) {
+    adopt(timer.release());
+  } else {
+    auto* task = new (std::nothrow) ArmTask(std::move(timer));
+    if (task == nullptr) return out_of_memory("a timer");
+    const Status status = post_or_delete(loop_, task);
+    if (status != TCPKIT_OK) return status;
+  }
+  if (out_timer_id != nullptr) *out_timer_id = id;
+  return TCPKIT_OK;
+}
+
+Status UserWork::stop_timer(uint64_t timer_id) noexcept {
+  if (loop_.is_home()) {
+    if (remove(timer_id)) return TCPKIT_OK;
+    return fail(TCPKIT_E_NOT_FOUND, "timer_id %llu is no timer of this loop, or no longer",
+                static_cast<unsigned long long>(timer_id));
+  }
+  auto* task = new (std::nothrow) StopTask(*this, timer_id);
+  if (task == nullptr) return out_of_memory("the stop of a timer");
+  return post_or_delete(loop_, task);
+}
+
+void UserWork::adopt(UserTimer* timer) noexcept {
+  std::unique_ptr<UserTimer> owner(timer);
+  try {
+    timers_.emplace(timer->id_, timer);
+  } catch (const std::bad_alloc&) {
+    log_.write(TCPKIT_LOG_ERROR, "out of memory: a timer is dropped");
+    return;
+  }
+  loop_.timers().arm(*owner.release(), timer->first_deadline_ms_);
+}
+
+// The timer may stop itself, or be the last thing that its callback wants: so it is looked up again
+// by its id after the call.
+void UserWork::expire(UserTimer& timer) noexcept {
+  const uint64_t id = timer.id_;
+  const uint64_t repeat_ms = timer.repeat_ms_;
+  if (repeat_ms != 0) {
+    const uint64_t next_ms = timer.deadline_ms() + repeat_ms;
+    const uint64_t earliest_ms = loop_.turn_ms() + 1;
+    loop_.timers().arm(timer, next_ms < earliest_ms ? earliest_ms : next_ms);
+    // A timer that stops itself frees its user_data after this call, in remove().
+    running_timer_id_ = id;
+    call(timer.function_, timer.user_data_.get());
+    running_timer_id_ = 0;
+    if (stop_running_timer_) {
+      stop_running_timer_ = false;
+      remove(id);
+    }
+    return;
+  }
+  timers_.erase(id);
+  std::unique_ptr<UserTimer> owner(&timer);
+  call(timer.function_, timer.user_data_.get());
+}
+
+bool UserWork::remove(uint64_t timer_id) noexcept {
+  if (timer_id == running_timer_id_) {
+    const bool first_stop = !stop_running_timer_;
+    stop_running_timer_ = true;
+    return first_stop;
+  }
+  const auto found = timers_.find(timer_id);
+  if (found == timers_.end()) return false;
+  std::unique_ptr<UserTimer> owner(found->second);
+  timers_.erase(found);
+  loop_.timers().disarm(*owner);
+  return true;
+}
+
+void UserWork::clear() noexcept {
+  while (!timers_.empty()) remove(timers_.begin()->first);
+}
+
+}  // namespace tcpkit

@@ -1,0 +1,23 @@
+// Summing of the loops' counters into a snapshot.
+#include "metrics/counters.h"
+
+namespace tcpkit {
+
+void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcept {
+  metrics.total_read += counters.read_bytes.get();
+  metrics.total_written += counters.written_bytes.get();
+  metrics.packets_read += counters.packets_read.get();
+  metrics.packets_written += counters.packets_written.get();
+  metrics.packets_discarded += counters.packets_discarded.get();
+  metrics.tails += counters.tails.get();
+  metrics.tail_bytes += counters.tail_bytes.get();
+  metrics.frame_errors += counters.frame_errors.get();
+  metrics.callback_errors += counters.callback_errors.get();
+  metrics.accepted += counters.accepted.get();
+  metrics.closed += counters.closed.get();
+  metrics.accept_errors += counters.accept_errors.get();
+  metrics.accept_out_of_files += counters.accept_out_of_files.get();
+  metrics.refused_connections += counters.refused_connections.get();
+}
+
+}  // namespace tcpkit

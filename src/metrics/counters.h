@@ -1,0 +1,66 @@
+// What one loop counts. Each counter has one writer, the loop; any thread reads it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "tcpkit.h"
+
+namespace tcpkit {
+
+// A number with one writer: no locked instruction is needed to add to it. Relaxed, because readers
+// want the number and order nothing by it.
+class Counter {
+ public:
+  void add(uint64_t amount) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// On cache lines of its own, so that loops do not slow each other down.
+struct alignas(64) LoopCounters {
+  Counter read_bytes;
+  Counter written_bytes;
+  Counter packets_read;
+  Counter packets_written;
+  Counter packets_discarded;
+  Counter tails;
+  Counter tail_bytes;
+  Counter frame_errors;
+  Counter callback_errors;
+  Counter accepted;
+  Counter closed;
+  Counter accept_errors;
+  Counter accept_out_of_files;
+  Counter refused_connections;
+};
+
+// A number of things that are there now, with the most there ever were. Any thread.
+class Gauge {
+ public:
+  uint64_t add_one() noexcept {
+    const uint64_t now = now_.fetch_add(1, std::memory_order_relaxed) + 1;
+    uint64_t most = most_.load(std::memory_order_relaxed);
+    while (now > most && !most_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+    }
+    return now;
+  }
+  void remove_one() noexcept { now_.fetch_sub(1, std::memory_order_relaxed); }
+  void remove_all() noexcept { now_.store(0, std::memory_order_relaxed); }
+  uint64_t now() const noexcept { return now_.load(std::memory_order_relaxed); }
+  uint64_t most() const noexcept { return most_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> now_{0};
+  std::atomic<uint64_t> most_{0};
+};
+
+// Adds one loop's counters to a snapshot.
+void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcept;
+
+}  // namespace tcpkit

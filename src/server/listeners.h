@@ -1,0 +1,48 @@
+// The listening sockets of a server: opened at once or at start, closed at stop, opened again at
+// the next start.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loop/listener.h"
+
+namespace tcpkit {
+
+// Not thread-safe: the server's lock guards it.
+class Listeners {
+ public:
+  struct Entry {
+    ListenSettings settings;
+    // One, or with reuse_port one per loop; empty while it is closed.
+    std::vector<std::unique_ptr<ListenSocket>> sockets;
+    bool opened_by_start = false;
+  };
+
+  explicit Listeners(const tcpkit_server_options& options) noexcept : options_(options) {}
+
+  // Adds an address that is not open yet; the message of a failure names it.
+  Status add(const char* address, const tcpkit_listen_options& listen_options);
+  // Adds each of a comma-separated list.
+  Status add_list(const char* addresses);
+  void remove_last() noexcept { entries_.pop_back(); }
+
+  // For a start: opens what is closed. On failure nothing that this call opened stays open.
+  Status open_all(size_t loop_count);
+  // Closes what the last open_all opened, for a start that failed later.
+  void undo_open_all() noexcept;
+  Status open(Entry& entry, size_t loop_count);
+  void close_all() noexcept;
+
+  std::vector<Entry>& entries() noexcept { return entries_; }
+  size_t count() const noexcept { return entries_.size(); }
+  // "" if it is closed or there is none.
+  std::string bound_text(size_t index) const;
+
+ private:
+  const tcpkit_server_options& options_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace tcpkit

@@ -1,0 +1,206 @@
+// The table of options, and the resolving of a struct by it. Text is read in option_text.cpp.
+#include "server/option_table.h"
+
+#include <sched.h>
+
+#include <cstring>
+#include <limits>
+
+namespace tcpkit {
+namespace {
+
+constexpr uint64_t kMaxU32 = std::numeric_limits<uint32_t>::max();
+constexpr uint64_t kMaxTime = UINT64_MAX - 1;
+constexpr uint64_t kMaxSize = SIZE_MAX - 1;
+constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
+
+#define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)
+
+struct KeyAndOffset {
+  const char* key;
+  size_t offset;
+};
+
+constexpr OptionRow number(KeyAndOffset field, OptionType type, const char* default_text,
+                           const char* help) {
+  const char* syntax = type == OptionType::kSize           ? "BYTES"
+                       : type == OptionType::kMilliseconds ? "MS"
+                                                           : "N";
+  return {field.key, type, field.offset, syntax, default_text, help};
+}
+
+constexpr OptionRow with_range(OptionRow row, uint64_t fallback, uint64_t smallest,
+                               uint64_t largest) {
+  row.fallback = fallback;
+  row.smallest = smallest;
+  row.largest = largest;
+  return row;
+}
+
+constexpr OptionRow or_unlimited(OptionRow row) {
+  row.may_be_unlimited = true;
+  return row;
+}
+
+constexpr OptionRow choice(KeyAndOffset field, OptionType type, const char* syntax,
+                           const char* default_text, const char* help) {
+  return {field.key, type, field.offset, syntax, default_text, help};
+}
+
+constexpr OptionRow on_or_off(KeyAndOffset field, const char* default_text, const char* help) {
+  OptionRow row = choice(field, OptionType::kSwitch, "on|off", default_text, help);
+  row.fallback = default_text[1] == 'n' ? TCPKIT_ON : TCPKIT_OFF;
+  row.largest = TCPKIT_OFF;
+  return row;
+}
+
+using enum OptionType;
+
+constexpr OptionRow kTable[] = {
+    choice({TCPKIT_FIELD(listen)}, kText, "ADDRESS[,ADDRESS...]", "none",
+           "Addresses to listen on: tcp://HOST:PORT, tcp4://, tcp6://, unix:///PATH, fd://N."),
+    with_range(number({TCPKIT_FIELD(loops)}, kCount32, "processors", "Event loops, each a thread."),
+               0, 1, 255),
+    choice({TCPKIT_FIELD(framing)}, kFraming,
+           "none|line|crlf|nul|len1|len2be|len2le|len3be|len3le|len4be|len4le|len8be|len8le|"
+           "varint|varlong|kafka|minecraft|mqtt|fixed:N|separator:TEXT",
+           "none", "How the byte stream is cut into packets."),
+    or_unlimited(with_range(
+        number({TCPKIT_FIELD(max_packet_size)}, kSize, "1m", "Most bytes of one packet."), 1u << 20,
+        1, kMaxBlock)),
+    with_range(choice({TCPKIT_FIELD(oversize)}, kOversize, "close|discard", "close",
+                      "What happens to larger packets: the connection closes, or they are "
+                      "skipped."),
+               TCPKIT_OVERSIZE_CLOSE, 0, TCPKIT_OVERSIZE_DISCARD),
+    on_or_off({TCPKIT_FIELD(deliver_tail)}, "off",
+              "Deliver what follows the last whole packet when a stream ends."),
+    with_range(number({TCPKIT_FIELD(read_buffer_size)}, kSize, "512k",
+                      "Most bytes per read; one buffer per loop."),
+               512u << 10, 1024, 64u << 20),
+    or_unlimited(with_range(
+        number({TCPKIT_FIELD(pool_size)}, kCount64, "unlimited",
+               "Connections per read pool (loop); when all are full, another loop starts."),
+        TCPKIT_UNLIMITED, 1, kMaxU32)),
+    or_unlimited(with_range(
+        number({TCPKIT_FIELD(read_quantum_ms)}, kMilliseconds, "10",
+               "Time a ready connection may use before the others of its loop have their turn."),
+        10, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(max_connections)}, kCount64, "unlimited",
+                                   "Open connections; more are closed at once and counted."),
+                            TCPKIT_UNLIMITED, 1, kMaxTime)),
+    with_range(number({TCPKIT_FIELD(tick_interval_ms)}, kMilliseconds, "1000",
+                      "Time between metrics updates."),
+               1000, 1, kMaxTime),
+    or_unlimited(with_range(number({TCPKIT_FIELD(close_timeout_ms)}, kMilliseconds, "5000",
+                                   "Time from close to reset for a peer that does not take what "
+                                   "was sent or does not end its stream."),
+                            5000, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(keep_alive_ms)}, kMilliseconds, "300000",
+                                   "Idle time before TCP keep-alive probes."),
+                            300'000, 1, kMaxTime)),
+    with_range(number({TCPKIT_FIELD(backlog)}, kCount32, "4096",
+                      "Connections that may wait to be accepted."),
+               4096, 1, 0x7FFFFFFF),
+    on_or_off({TCPKIT_FIELD(reuse_port)}, "off",
+              "One SO_REUSEPORT listener per loop instead of the least-loaded loop."),
+    on_or_off({TCPKIT_FIELD(dual_stack)}, "on", "An IPv6 listener on tcp:// takes IPv4 too."),
+    on_or_off({TCPKIT_FIELD(no_delay)}, "on", "TCP_NODELAY."),
+    with_range(number({TCPKIT_FIELD(receive_buffer_size)}, kSize, "system",
+                      "SO_RCVBUF of accepted connections."),
+               0, 1, 0x7FFFFFFF),
+    with_range(number({TCPKIT_FIELD(send_buffer_size)}, kSize, "system",
+                      "SO_SNDBUF of accepted connections."),
+               0, 1, 0x7FFFFFFF),
+    on_or_off({TCPKIT_FIELD(handle_signals)}, "on", "Running ends at SIGINT and SIGTERM."),
+    with_range(choice({TCPKIT_FIELD(log_level)}, kLogLevel, "off|error|warning|info|debug",
+                      "warning", "What is logged."),
+               TCPKIT_LOG_WARNING, 0, TCPKIT_LOG_DEBUG),
+};
+
+#undef TCPKIT_FIELD
+
+uint64_t usable_processors() noexcept {
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 1;
+  const int count = CPU_COUNT(&usable);
+  return static_cast<uint64_t>(count < 1 ? 1 : count > 255 ? 255 : count);
+}
+
+bool is_32_bit(OptionType type) noexcept {
+  return type == kCount32 || type == kSwitch || type == kOversize || type == kLogLevel;
+}
+
+uint64_t read_field(const void* field, OptionType type) noexcept {
+  if (is_32_bit(type)) {
+    uint32_t value;
+    std::memcpy(&value, field, sizeof value);
+    return value;
+  }
+  uint64_t value;
+  std::memcpy(&value, field, sizeof value);
+  return value;
+}
+
+void write_field(void* field, OptionType type, uint64_t value) noexcept {
+  if (is_32_bit(type)) {
+    const auto narrow = static_cast<uint32_t>(value);
+    std::memcpy(field, &narrow, sizeof narrow);
+  } else {
+    std::memcpy(field, &value, sizeof value);
+  }
+}
+
+static_assert(sizeof(size_t) == sizeof(uint64_t), "fields of type size_t are read as 64 bits");
+
+Status resolve_number(const OptionRow& row, void* field) noexcept {
+  const uint64_t value = read_field(field, row.type);
+  if (value == 0) {
+    const bool by_machine = std::strcmp(row.key, "loops") == 0;
+    write_field(field, row.type, by_machine ? usable_processors() : row.fallback);
+    return TCPKIT_OK;
+  }
+  if (row.may_be_unlimited && value == UINT64_MAX) return TCPKIT_OK;
+  if (value >= row.smallest && value <= row.largest) return TCPKIT_OK;
+  return fail(TCPKIT_E_INVALID_ARGUMENT, "options: %s is %llu, outside %llu to %llu", row.key,
+              static_cast<unsigned long long>(value), static_cast<unsigned long long>(row.smallest),
+              static_cast<unsigned long long>(row.largest));
+}
+
+Status resolve_choice(const OptionRow& row, void* field) noexcept {
+  const uint64_t value = read_field(field, row.type);
+  if (value == 0) {
+    write_field(field, row.type, row.fallback);
+    return TCPKIT_OK;
+  }
+  if (value <= row.largest) return TCPKIT_OK;
+  return fail(TCPKIT_E_INVALID_ARGUMENT, "options: %s is %d, which is none of its constants",
+              row.key, static_cast<int>(value));
+}
+
+}  // namespace
+
+std::span<const OptionRow> option_table() noexcept {
+  return kTable;
+}
+
+Status resolve_options(tcpkit_server_options& options) noexcept {
+  for (const OptionRow& row : kTable) {
+    void* field = reinterpret_cast<unsigned char*>(&options) + row.offset;
+    Status status = TCPKIT_OK;
+    if (row.type == kText || row.type == kFraming) continue;
+    if (row.type == kSwitch || row.type == kOversize || row.type == kLogLevel) {
+      status = resolve_choice(row, field);
+    } else {
+      status = resolve_number(row, field);
+    }
+    if (status != TCPKIT_OK) return status;
+  }
+  const bool grows = options.pool_size != TCPKIT_UNLIMITED;
+  if (options.reuse_port != TCPKIT_ON || !grows) return TCPKIT_OK;
+  return fail(TCPKIT_E_INVALID_ARGUMENT,
+              "options: pool_size and reuse_port exclude each other: with reuse_port the kernel "
+              "chooses the loop");
+}
+
+}  // namespace tcpkit

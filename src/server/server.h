@@ -1,0 +1,124 @@
+// The server: its loops, listeners and lifecycle. The only room that knows how they hang together.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "loop/uv_nest.h"
+#include "server/listeners.h"
+#include "server/metrics_tick.h"
+#include "server/worker.h"
+#include "strategy/strategy.h"
+
+namespace tcpkit {
+
+// Everything that tcpkit_server_create was given, with defaults filled in, user data owned.
+struct ServerSetup {
+  tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  std::shared_ptr<ConnConfig> config;
+  std::unique_ptr<Strategy> strategy;
+  UserData handlers_data;
+  UserData strategy_data;
+};
+
+class Server final : public WorkerOwner, public MetricsTick::Owner {
+ public:
+  static constexpr uint32_t kMostLoops = 255;
+
+  explicit Server(ServerSetup setup);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  static Server* from_handle(tcpkit_server* handle) noexcept {
+    return reinterpret_cast<Server*>(handle);
+  }
+  static const Server* from_handle(const tcpkit_server* handle) noexcept {
+    return reinterpret_cast<const Server*>(handle);
+  }
+  tcpkit_server* handle() noexcept { return reinterpret_cast<tcpkit_server*>(this); }
+
+  // Parses options.listen and makes the loops. Once, before everything else.
+  Status prepare();
+
+  // Any thread. See tcpkit.h.
+  Status listen(const char* address, const tcpkit_listen_options& options);
+  size_t listener_count() const noexcept;
+  std::string listener_address(size_t index) const;
+  Status start();
+  Status run();
+  Status stop();
+  Status wait();
+  bool is_running() const noexcept;
+  tcpkit_metrics metrics() const noexcept;
+  Ref<Conn> find(uint64_t conn_id) const noexcept;
+  std::vector<Ref<Conn>> connections() const;
+  size_t loop_count() const noexcept { return host_count_.load(std::memory_order_acquire); }
+  ConnHost* host(size_t index) const noexcept;
+  Status fork_check() const noexcept { return config_->fork_guard.check(); }
+
+  // Stops, and deletes the server: at once, or, called on one of its loops, when that can be done.
+  static void free(Server* server) noexcept;
+
+ private:
+  enum class RunState : uint8_t { kIdle, kStarting, kRunning, kEnding };
+  using Lock = std::unique_lock<std::mutex>;
+
+  // server_lifecycle.cpp
+  Status begin_start(Lock& lock, uint32_t first_thread);
+  Status open_everything();
+  Status start_workers(uint32_t first_thread);
+  Status call_start_hook() noexcept;
+  void abandon_start(Lock& lock) noexcept;
+  void request_stop() noexcept;
+  void await_idle(Lock& lock) noexcept;
+  void finish_run(Lock& lock) noexcept;
+  static void on_signal(int signal_number, void* server) noexcept;
+  static void* free_elsewhere(void* server) noexcept;
+  bool on_own_loop() const noexcept;
+  void worker_ended() noexcept override;
+
+  // server.cpp
+  ConnHost* place_connection(ConnHost& accepting, Placement placement) noexcept override;
+  ConnHost* choose_host() noexcept;
+  ConnHost* grow() noexcept;
+  void publish_host(Ref<ConnHost> host) noexcept;
+  Status add_acceptors(const Listeners::Entry& entry, bool posted) noexcept;
+  void sum(tcpkit_metrics& metrics) const noexcept override;
+  void publish(const tcpkit_metrics& metrics) noexcept override;
+
+  const tcpkit_server_options options_;
+  const std::shared_ptr<const ConnConfig> config_;
+  const std::unique_ptr<Strategy> strategy_;
+  Listeners listeners_;
+  MetricsTick tick_;
+
+  // Guards the lifecycle and the listeners. No user code runs under it.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  RunState state_ = RunState::kIdle;
+  bool run_caller_inside_ = false;  // a thread is in run()
+  // Loops that have not ended. Changed to zero under mutex_ only.
+  std::atomic<uint32_t> active_workers_{0};
+
+  // Guards growing against stopping. Taken inside mutex_, and alone on the accepting loop.
+  std::mutex workers_mutex_;
+  bool stop_requested_ = false;
+  std::vector<std::unique_ptr<Worker>> workers_;
+
+  // Grows only; an entry below host_count_ never changes. Each holds a reference.
+  std::array<std::atomic<ConnHost*>, kMostLoops> hosts_{};
+  std::atomic<uint32_t> host_count_{0};
+  Gauge handler_threads_;
+
+  // Freed last.
+  const UserData handlers_data_;
+  const UserData strategy_data_;
+};
+
+}  // namespace tcpkit

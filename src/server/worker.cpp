@@ -1,0 +1,148 @@
+// Accepting on a loop and handing over to another; the thread of a loop.
+#include "server/worker.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <new>
+
+#include "base/thread.h"
+
+namespace tcpkit {
+namespace {
+
+// An accepted descriptor on its way to the loop that will serve it.
+class OpenTask final : public Task {
+ public:
+  OpenTask(ConnHost& host, int fd, const SocketAddress& peer) noexcept
+      : host_(host), fd_(fd), peer_(peer) {}
+  void run() noexcept override {
+    host_.open_conn(fd_, peer_);
+    delete this;
+  }
+
+ private:
+  ConnHost& host_;
+  int fd_;
+  SocketAddress peer_;
+};
+
+class AddAcceptorTask final : public Task {
+ public:
+  AddAcceptorTask(Worker& worker, AcceptSource source) noexcept
+      : worker_(worker), source_(source) {}
+  void run() noexcept override {
+    if (worker_.add_acceptor(source_) != TCPKIT_OK) {
+      worker_.host().config().log.write(TCPKIT_LOG_ERROR, "%s", last_error().message);
+    }
+    delete this;
+  }
+
+ private:
+  Worker& worker_;
+  AcceptSource source_;
+};
+
+const char* error_text(int error_number, char (&buffer)[128]) noexcept {
+  return strerror_r(error_number, buffer, sizeof buffer);
+}
+
+}  // namespace
+
+Worker::Worker(WorkerOwner& owner, Ref<ConnHost> host) noexcept
+    : owner_(owner), host_(std::move(host)), stop_task_(*this) {}
+
+Status Worker::add_acceptor(AcceptSource source) noexcept {
+  try {
+    auto acceptor = std::make_unique<Acceptor>(host_->loop(), source, *this);
+    const int error = acceptor->start();
+    if (error != 0) return fail_errno(error, "cannot watch a listening socket");
+    acceptors_.push_back(std::move(acceptor));
+    return TCPKIT_OK;
+  } catch (const std::bad_alloc&) {
+    return fail(TCPKIT_E_NO_MEMORY, "out of memory for a listener");
+  }
+}
+
+Status Worker::post_acceptor(AcceptSource source) noexcept {
+  auto* task = new (std::nothrow) AddAcceptorTask(*this, source);
+  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a listener");
+  if (host_->loop().post(task)) return TCPKIT_OK;
+  delete task;
+  return fail(TCPKIT_E_NOT_RUNNING, "the server is stopping");
+}
+
+Status Worker::start_thread() noexcept {
+  const int error = tcpkit::start_thread(thread_, thread_main, this);
+  if (error != 0) return fail_errno(error, "cannot create the thread of a loop");
+  has_thread_ = true;
+  return TCPKIT_OK;
+}
+
+void Worker::abandon() noexcept {
+  if (has_thread_) {
+    post_stop();
+    join();
+  } else {
+    acceptors_.clear();
+    host_->loop().close();
+  }
+}
+
+void* Worker::thread_main(void* worker) noexcept {
+  static_cast<Worker*>(worker)->run();
+  return nullptr;
+}
+
+void Worker::run() noexcept {
+  host_->loop().run(*host_);
+  acceptors_.clear();
+  owner_.worker_ended();
+}
+
+void Worker::join() noexcept {
+  if (has_thread_) pthread_join(thread_, nullptr);
+  has_thread_ = false;
+}
+
+void Worker::post_stop() noexcept {
+  (void)host_->loop().post(&stop_task_);
+}
+
+void Worker::stop_here() noexcept {
+  acceptors_.clear();
+  if (tick_ != nullptr) host_->loop().timers().disarm(*tick_);
+  host_->stop();
+}
+
+void Worker::on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept {
+  pause_logged_ = false;
+  ConnHost* target = owner_.place_connection(*host_, placement);
+  if (target == nullptr) {
+    host_->own_counters().refused_connections.add(1);
+    close(fd);
+    return;
+  }
+  if (target == host_.get()) return target->open_conn(fd, peer);
+  auto* task = new (std::nothrow) OpenTask(*target, fd, peer);
+  if (task != nullptr && target->loop().post(task)) return;
+  delete task;
+  target->refuse(fd);
+}
+
+void Worker::on_accept_failed(int error_number) noexcept {
+  char text[128];
+  host_->own_counters().accept_errors.add(1);
+  host_->config().log.write(TCPKIT_LOG_INFO, "accept failed: %s", error_text(error_number, text));
+}
+
+void Worker::on_accept_paused(int error_number) noexcept {
+  char text[128];
+  host_->own_counters().accept_out_of_files.add(1);
+  if (pause_logged_) return;
+  pause_logged_ = true;
+  host_->config().log.write(TCPKIT_LOG_WARNING, "accepting pauses: %s",
+                            error_text(error_number, text));
+}
+
+}  // namespace tcpkit

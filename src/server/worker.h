@@ -1,0 +1,79 @@
+// One loop of a server at work: its host, its thread, the acceptors that run on it, and the task
+// that stops it.
+#pragma once
+
+#include <pthread.h>
+
+#include <memory>
+#include <vector>
+
+#include "conn/conn_host.h"
+#include "loop/listener.h"
+
+namespace tcpkit {
+
+// What a worker needs of its server.
+class WorkerOwner {
+ public:
+  // Chooses a host for an accepted descriptor, on the accepting loop; nullptr refuses it. The
+  // host has counted it.
+  virtual ConnHost* place_connection(ConnHost& accepting, Placement placement) noexcept = 0;
+  // The loop has ended; last call of the loop's thread.
+  virtual void worker_ended() noexcept = 0;
+
+ protected:
+  ~WorkerOwner() = default;
+};
+
+class Worker final : public AcceptSink {
+ public:
+  Worker(WorkerOwner& owner, Ref<ConnHost> host) noexcept;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  ConnHost& host() noexcept { return *host_; }
+
+  // Before the run, or on the loop.
+  Status add_acceptor(AcceptSource source) noexcept;
+  // Any thread: adds it on the loop of a running worker.
+  Status post_acceptor(AcceptSource source) noexcept;
+
+  // Starts a thread, with all signals blocked, that runs the loop.
+  Status start_thread() noexcept;
+  // Runs the loop on this thread.
+  void run() noexcept;
+  void join() noexcept;
+  // Undoes a start that failed elsewhere: ends the thread, or closes a loop that never ran.
+  void abandon() noexcept;
+  // Any thread, at most once per run.
+  void post_stop() noexcept;
+  // A timer that the stop disarms.
+  void set_tick(TimerNode* tick) noexcept { tick_ = tick; }
+
+ private:
+  class StopTask final : public Task {
+   public:
+    explicit StopTask(Worker& worker) noexcept : worker_(worker) {}
+    void run() noexcept override { worker_.stop_here(); }
+
+   private:
+    Worker& worker_;
+  };
+
+  static void* thread_main(void* worker) noexcept;
+  void stop_here() noexcept;
+  void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept override;
+  void on_accept_failed(int error_number) noexcept override;
+  void on_accept_paused(int error_number) noexcept override;
+
+  WorkerOwner& owner_;
+  const Ref<ConnHost> host_;
+  StopTask stop_task_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  TimerNode* tick_ = nullptr;
+  pthread_t thread_{};
+  bool has_thread_ = false;
+  bool pause_logged_ = false;
+};
+
+}  // namespace tcpkit
