@@ -23,13 +23,13 @@ static void add_word(command *cmd, const char *text, size_t text_size) {
 }
 
 static void answer(tcpkit_conn *conn, const command *cmd) {
-  char reply[96] = "-ERR unknown command";
+  char reply[96] = "-ERR unknown command\r\n";
   const char *name = cmd->words[2];
   if (cmd->word_count == 1 && strcasecmp(cmd->words[0], "PING") == 0)
-    snprintf(reply, sizeof reply, "+PONG");
+    snprintf(reply, sizeof reply, "+PONG\r\n");
   if (cmd->word_count == 3 && strcasecmp(cmd->words[0], "CONFIG") == 0) /* an empty value */
-    snprintf(reply, sizeof reply, "*2\r\n$%u\r\n%s\r\n$0\r\n", (unsigned)strlen(name), name);
-  tcpkit_conn_send_packet(conn, reply, strlen(reply));
+    snprintf(reply, sizeof reply, "*2\r\n$%u\r\n%s\r\n$0\r\n\r\n", (unsigned)strlen(name), name);
+  tcpkit_conn_send(conn, reply, strlen(reply)); /* the array has several lines */
 }
 
 static void on_open(tcpkit_conn *conn, void *user_data) {

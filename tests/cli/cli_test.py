@@ -16,7 +16,7 @@ import tempfile
 import unittest
 
 from harness import (PROGRAM, TIMEOUT_S, Server, clean_environment, connect, exchange,
-                     flags_of_help, read_to_end, run)
+                     flags_of_help, read_to_end, run, runs_as)
 
 
 def varint(number):
@@ -107,8 +107,7 @@ class UsageErrors(unittest.TestCase):
         self.refuse(["--loops"], "echo", "--listen", "tcp://127.0.0.1:0", "--loops")
 
     def test_bad_values_name_flag_and_value(self):
-        for flag, value in [("--framing", "len5be"), ("--framing", "separator:"),
-                            ("--framing", "fixed:0"), ("--framing", ""),
+        for flag, value in [("--framing", "len5be"), ("--framing", "separator:"), ("--framing", ""),
                             ("--max-packet-size", "0"), ("--max-packet-size", "-1"),
                             ("--max-packet-size", "12q"), ("--oversize", "keep"),
                             ("--loops", "0"), ("--loops", "many"), ("--pool-size", "0"),
@@ -116,6 +115,9 @@ class UsageErrors(unittest.TestCase):
                             ("--log-level", "loud")]:
             with self.subTest(flag=flag, value=value):
                 self.refuse([flag, value], "echo", "--listen", "tcp://127.0.0.1:0", flag, value)
+
+    def test_fixed_size_of_0_is_refused(self):
+        self.refuse(["--framing", "fixed", "0"], "echo", "--framing", "fixed:0")
 
     def test_every_flag_refuses_nonsense(self):
         for flag in flags_of_help():
@@ -141,8 +143,8 @@ class RuntimeFailures(unittest.TestCase):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def fail_on(self, address, cause):
-        result = run("serve", "echo", "--listen", address)
+    def fail_on(self, address, cause, **account):
+        result = run("serve", "echo", "--listen", address, account=account)
         self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
         self.assertIn(address, result.stderr)
         self.assertRegex(result.stderr.lower(), cause)
@@ -177,10 +179,15 @@ class RuntimeFailures(unittest.TestCase):
         with open(path, encoding="utf-8") as file:
             self.assertEqual(file.read(), "kept")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_unix_path_without_permission(self):
+        account = {}
+        if os.geteuid() == 0:  # root may write everywhere
+            account = {"user": "nobody"}
+            shutil.chown(self.folder, "nobody")
+            if not runs_as(account):
+                self.skipTest("nobody may not run the program where it is")
         os.chmod(self.folder, 0o500)
-        self.fail_on(f"unix://{self.folder}/x.sock", "permission")
+        self.fail_on(f"unix://{self.folder}/x.sock", "permission", **account)
 
     def test_addresses_that_cannot_be_printed(self):
         with open("/dev/full", "w", encoding="utf-8") as full:

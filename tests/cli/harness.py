@@ -22,10 +22,19 @@ def clean_environment(**variables):
     return {**kept, **variables}
 
 
-def run(*arguments, **variables):
-    """Runs a command line that ends by itself."""
+def run(*arguments, account=None, **variables):
+    """Runs a command line that ends by itself; account is that of subprocess, such as a user."""
     return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S,
-                          env=clean_environment(**variables), stdin=subprocess.DEVNULL)
+                          env=clean_environment(**variables), stdin=subprocess.DEVNULL,
+                          **(account or {}))
+
+
+def runs_as(account):
+    """False if the program is in a folder that the account may not enter."""
+    try:
+        return run("--version", account=account).returncode == 0
+    except PermissionError:
+        return False
 
 
 def flags_of_help():
