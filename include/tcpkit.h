@@ -12,7 +12,11 @@
  *  - Callbacks of one connection run on one loop thread, one at a time. Bytes given to a callback
  *    are borrowed until the callback returns.
  *  - user_data_free may be NULL; else it is called exactly once with user_data, after the last
- *    callback that could see it, also when the call that took it fails.
+ *    callback that could see it, also when the call that took it fails; then inside that call.
+ *  - A C++ callback may throw: a connection whose callback threw is closed with
+ *    TCPKIT_CLOSE_CALLBACK; what other callbacks throw is logged and dropped.
+ *  - In the child of a fork every call on an object of the parent that returns a status answers
+ *    TCPKIT_E_FORKED, and the free and release functions do nothing.
  *  - Structs begin with struct_size. Set them up with their INIT macro or init function; zero in
  *    any other field means its default. Strings are UTF-8, NUL-terminated, and copied unless a
  *    comment says "borrowed".
@@ -271,7 +275,9 @@ typedef struct tcpkit_frame {
   size_t frame_size;    /* bytes of the whole frame, header and trailer included; at least 1 */
   size_t packet_offset; /* where the packet starts in the frame */
   size_t packet_size;   /* bytes of the packet; packet_offset + packet_size <= frame_size */
-  /** with TCPKIT_FRAME_MORE: bytes of the packet if the header tells, else 0 */
+  /** with TCPKIT_FRAME_MORE: bytes of the packet if the header tells, else 0; more than
+   *  max_packet_size is TCPKIT_E_PACKET_TOO_BIG with either policy, since the end of the frame is
+   *  not known */
   size_t declared_size;
 } tcpkit_frame;
 
@@ -429,9 +435,10 @@ typedef struct tcpkit_framer_options {
 TCPKIT_API void tcpkit_framer_options_init(tcpkit_framer_options *options);
 
 /** Creates a framer: the same cutting and encoding that connections use, for tests, files and
- *  transports of your own. Free it with tcpkit_framer_free. Returns TCPKIT_E_INVALID_ARGUMENT,
- *  TCPKIT_E_STRUCT_SIZE or TCPKIT_E_NO_MEMORY.
- *  Thread: any; afterwards one thread at a time. Since: 0.1. */
+ *  transports of your own. A framer is used by one thread at a time. Free it with
+ *  tcpkit_framer_free. Returns TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_STRUCT_SIZE,
+ *  TCPKIT_E_CALLBACK if a custom framing makes no state, or TCPKIT_E_NO_MEMORY.
+ *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_framer_create(const tcpkit_framer_options *options,
                                               tcpkit_framer **out_framer);
 
@@ -447,16 +454,17 @@ TCPKIT_API tcpkit_status tcpkit_framer_push(tcpkit_framer *framer, const void *d
 
 /** Takes the next whole packet: out_packet is NULL when more bytes are needed, else borrowed until
  *  the next call on this framer (an empty packet is not NULL). Returns TCPKIT_E_PACKET_TOO_BIG,
- *  TCPKIT_E_BAD_FRAME, TCPKIT_E_BAD_VARINT or a custom framer's status, again at every call after
- *  that.
+ *  TCPKIT_E_BAD_FRAME, TCPKIT_E_BAD_VARINT, TCPKIT_E_CALLBACK if a custom framer threw, or its
+ *  status, again at every call after that.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_framer_next(tcpkit_framer *framer, const uint8_t **out_packet,
                                             size_t *out_packet_size);
 
 /** Takes what is left after the last whole packet when the stream has ended: with deliver_tail a
- *  last packet, else out_packet is NULL; out_packet_size is the number of bytes either way.
- *  out_packet is borrowed like a packet. Returns the status with which the stream failed before,
- *  or TCPKIT_E_INVALID_ARGUMENT.
+ *  last packet, unless it is larger than max_packet_size, else out_packet is NULL; out_packet_size
+ *  is the number of bytes either way, 0 in a packet that is being discarded. out_packet is borrowed
+ *  like a packet. Returns the status with which the stream failed before, or
+ *  TCPKIT_E_INVALID_ARGUMENT, also while whole packets have not been taken.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_framer_finish(tcpkit_framer *framer, const uint8_t **out_packet,
                                               size_t *out_packet_size);
@@ -464,8 +472,8 @@ TCPKIT_API tcpkit_status tcpkit_framer_finish(tcpkit_framer *framer, const uint8
 /** Writes the frame of one packet to buffer; out_frame_size is its size, also with
  *  TCPKIT_E_BUFFER_TOO_SMALL. Returns TCPKIT_E_PACKET_TOO_BIG if the packet is larger than
  *  max_packet_size or than the length field can say, TCPKIT_E_BAD_FRAME if the packet does not fit
- *  the framing (wrong fixed size, holds the separator), TCPKIT_E_NOT_SUPPORTED or
- *  TCPKIT_E_INVALID_ARGUMENT.
+ *  the framing (wrong fixed size, holds the separator), TCPKIT_E_BUFFER_TOO_SMALL,
+ *  TCPKIT_E_NOT_SUPPORTED, TCPKIT_E_INVALID_ARGUMENT, or what a custom encoder returns.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_framer_encode(tcpkit_framer *framer, tcpkit_slice packet,
                                               void *buffer, size_t buffer_size,
@@ -558,7 +566,7 @@ enum {
   TCPKIT_CLOSE_FRAME_ERROR = 6,   /* the bytes broke the rules of the framing */
   TCPKIT_CLOSE_CALLBACK = 7,      /* a callback of yours threw */
   TCPKIT_CLOSE_SHUTDOWN = 8,      /* the server was stopped */
-  /** close_timeout_ms passed before everything was sent or the peer had ended */
+                                  /** close_timeout_ms passed before everything was sent */
   TCPKIT_CLOSE_TIMEOUT = 9,
   TCPKIT_CLOSE_IO_ERROR = 10, /* a system call failed; see sys_errno */
   TCPKIT_CLOSE_NO_MEMORY = 11 /* an allocation for this connection failed */
@@ -568,7 +576,8 @@ enum {
  *  Thread: any. Since: 0.1. */
 TCPKIT_API const char *tcpkit_close_reason_name(tcpkit_close_reason reason);
 
-/** How a connection ended. */
+/** How a connection ended. struct_size is that of the library, like in all structs that callbacks
+ *  are given. */
 typedef struct tcpkit_close_info {
   uint32_t struct_size;
   tcpkit_close_reason reason;
@@ -624,9 +633,11 @@ TCPKIT_API void tcpkit_handlers_init(tcpkit_handlers *handlers);
 typedef struct tcpkit_strategy {
   uint32_t struct_size;
   uint32_t reserved; /* zero */
-  /** once after each start, before the first accept; Thread: the caller of start or run */
+  /** once after each start, before the first accept; must not stop or free the server; Thread:
+   *  the caller of start or run */
   tcpkit_server_fn on_start;
-  tcpkit_conn_fn on_accept; /* for each connection, before on_open; may close it; Thread: loop */
+  /** for each connection, before on_open, which comes also if this closes it; Thread: loop */
+  tcpkit_conn_fn on_accept;
   tcpkit_metrics_fn on_metrics; /* each tick, before the user's handler; Thread: the first loop */
   /** once after each stop, after the last callback of the last connection; Thread: the caller of
    *  stop, wait or run that sees the end */
@@ -668,8 +679,8 @@ typedef struct tcpkit_server_options {
   /** open connections; more are closed at once and counted; default TCPKIT_UNLIMITED */
   uint64_t max_connections;
   uint64_t tick_interval_ms; /* time between metrics updates; default 1000 */
-  /** time from close to reset for a peer that does not take what was sent or does not end its
-   *  stream; default 5000; TCPKIT_UNLIMITED */
+  /** longest time from close until everything was sent, then the connection is reset, and from
+   *  then until the peer ends its stream, then it is dropped; default 5000; TCPKIT_UNLIMITED */
   uint64_t close_timeout_ms;
   /** idle time before TCP keep-alive probes; default 300000; TCPKIT_UNLIMITED: none */
   uint64_t keep_alive_ms;
@@ -798,7 +809,8 @@ TCPKIT_API tcpkit_status tcpkit_server_run(tcpkit_server *server);
 
 /** Stops accepting, tries once to send what is queued, closes all connections with
  *  TCPKIT_CLOSE_SHUTDOWN and returns after their last callback. On a loop of this server it only
- *  begins all that and returns. Stopping a server that does not run does nothing.
+ *  begins all that and returns. Stopping a server that does not run does nothing. Returns
+ *  TCPKIT_OK, or TCPKIT_E_INVALID_ARGUMENT for NULL.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_server_stop(tcpkit_server *server);
 

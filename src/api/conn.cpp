@@ -79,7 +79,7 @@ uint64_t tcpkit_conn_id(const tcpkit_conn* conn) {
 
 tcpkit_loop* tcpkit_conn_loop(const tcpkit_conn* conn) {
   if (conn == nullptr) return nullptr;
-  return reinterpret_cast<tcpkit_loop*>(&Conn::from_handle(conn)->host());
+  return Conn::from_handle(conn)->host().handle();
 }
 
 size_t tcpkit_conn_remote_address(const tcpkit_conn* conn, char* buffer, size_t buffer_size) {

@@ -6,16 +6,9 @@ using namespace tcpkit;
 
 namespace {
 
-ConnHost* from_handle(tcpkit_loop* handle) noexcept {
-  return reinterpret_cast<ConnHost*>(handle);
-}
-const ConnHost* from_handle(const tcpkit_loop* handle) noexcept {
-  return reinterpret_cast<const ConnHost*>(handle);
-}
-
 Status check_loop(const tcpkit_loop* loop) noexcept {
   if (loop == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "loop is NULL");
-  return from_handle(loop)->config().fork_guard.check();
+  return ConnHost::from_handle(loop)->config().fork_guard.check();
 }
 
 }  // namespace
@@ -26,11 +19,11 @@ tcpkit_status tcpkit_loop_post(tcpkit_loop* loop, tcpkit_task_fn task, void* use
   const Status status = check_loop(loop);
   if (status != TCPKIT_OK) return status;
   if (task == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "task is NULL");
-  return from_handle(loop)->work().post(task, std::move(owner));
+  return ConnHost::from_handle(loop)->work().post(task, std::move(owner));
 }
 
 int32_t tcpkit_loop_is_current(const tcpkit_loop* loop) {
-  return loop != nullptr && from_handle(loop)->loop().is_home() ? 1 : 0;
+  return loop != nullptr && ConnHost::from_handle(loop)->loop().is_home() ? 1 : 0;
 }
 
 void tcpkit_timer_options_init(tcpkit_timer_options* options) {
@@ -46,10 +39,10 @@ tcpkit_status tcpkit_loop_start_timer(tcpkit_loop* loop, const tcpkit_timer_opti
   status = check_loop(loop);
   if (status != TCPKIT_OK) return status;
   if (copy.on_timer == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "options.on_timer is NULL");
-  return from_handle(loop)->work().start_timer(copy, std::move(owner), out_timer_id);
+  return ConnHost::from_handle(loop)->work().start_timer(copy, std::move(owner), out_timer_id);
 }
 
 tcpkit_status tcpkit_loop_stop_timer(tcpkit_loop* loop, uint64_t timer_id) {
   const Status status = check_loop(loop);
-  return status != TCPKIT_OK ? status : from_handle(loop)->work().stop_timer(timer_id);
+  return status != TCPKIT_OK ? status : ConnHost::from_handle(loop)->work().stop_timer(timer_id);
 }

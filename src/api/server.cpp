@@ -20,27 +20,23 @@ Status check_server(const tcpkit_server* server) noexcept {
 // Takes over the user data of everything that was given, whatever happens next.
 Status read_arguments(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                       ServerSetup& setup) {
-  Status handlers_status = TCPKIT_OK;
-  Status strategy_status = TCPKIT_OK;
-  Status options_status = TCPKIT_OK;
   ConnConfig& config = *setup.config;
-  if (handlers != nullptr) {
-    handlers_status = copy_struct(handlers, config.handlers, "handlers");
-    if (handlers_status != TCPKIT_OK) return handlers_status;
+  Status first_failure = TCPKIT_OK;
+  const auto note = [&](Status status) {
+    if (first_failure == TCPKIT_OK) first_failure = status;
+    return status == TCPKIT_OK;
+  };
+  if (handlers != nullptr && note(copy_struct(handlers, config.handlers, "handlers"))) {
     setup.handlers_data = UserData(config.handlers.user_data, config.handlers.user_data_free);
   }
-  if (options == nullptr) return TCPKIT_OK;
-  options_status = copy_struct(options, setup.options, "options");
-  if (options_status != TCPKIT_OK) return options_status;
-  if (setup.options.strategy != nullptr) {
-    strategy_status = copy_struct(setup.options.strategy, config.strategy, "options.strategy");
-    if (strategy_status == TCPKIT_OK) {
-      setup.strategy_data = UserData(config.strategy.user_data, config.strategy.user_data_free);
-    } else {
-      Framing::free_user_data(setup.options.framing);
-    }
+  const bool has_options =
+      options != nullptr && note(copy_struct(options, setup.options, "options"));
+  const tcpkit_strategy* strategy = has_options ? options->strategy : nullptr;
+  if (strategy != nullptr && note(copy_struct(strategy, config.strategy, "options.strategy"))) {
+    setup.strategy_data = UserData(config.strategy.user_data, config.strategy.user_data_free);
   }
-  return strategy_status;
+  if (first_failure != TCPKIT_OK && has_options) Framing::free_user_data(options->framing);
+  return first_failure;
 }
 
 // After this the framing owns its user data.
@@ -224,6 +220,6 @@ size_t tcpkit_server_loop_count(const tcpkit_server* server) {
 }
 
 tcpkit_loop* tcpkit_server_loop(tcpkit_server* server, size_t index) {
-  if (server == nullptr) return nullptr;
-  return reinterpret_cast<tcpkit_loop*>(Server::from_handle(server)->host(index));
+  ConnHost* host = server == nullptr ? nullptr : Server::from_handle(server)->host(index);
+  return host == nullptr ? nullptr : host->handle();
 }

@@ -8,7 +8,10 @@
 namespace tcpkit {
 
 ConnHost::ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noexcept
-    : config_(std::move(config)), index_(index), work_(loop_, config_->log), slab_(index) {}
+    : config_(std::move(config)),
+      index_(index),
+      work_(loop_, handle(), config_->log),
+      slab_(index) {}
 
 Status ConnHost::open() noexcept {
   if (read_buffer_ == nullptr) {

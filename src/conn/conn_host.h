@@ -30,6 +30,14 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   ConnHost& operator=(const ConnHost&) = delete;
   void destroy() noexcept { delete this; }
 
+  static ConnHost* from_handle(tcpkit_loop* handle) noexcept {
+    return reinterpret_cast<ConnHost*>(handle);
+  }
+  static const ConnHost* from_handle(const tcpkit_loop* handle) noexcept {
+    return reinterpret_cast<const ConnHost*>(handle);
+  }
+  tcpkit_loop* handle() noexcept { return reinterpret_cast<tcpkit_loop*>(this); }
+
   // Before a run: opens the loop and takes the read buffer.
   Status open() noexcept;
 

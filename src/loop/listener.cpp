@@ -52,9 +52,12 @@ int set_buffer_sizes(int fd, const ListenSettings& settings) noexcept {
   return error;
 }
 
-// A unix path whose listener has gone: connecting is refused.
+// A unix path whose listener has gone: a socket that refuses to be connected to. Anything else
+// there, such as a regular file, is somebody's and stays.
 bool is_stale_unix_path(const SocketAddress& address) noexcept {
   if (address.family() != AF_UNIX || address.path.sun_path[0] == '\0') return false;
+  struct stat status {};
+  if (lstat(address.path.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (probe < 0) return false;
   const bool refused = connect(probe, &address.header, address.size) != 0 && errno == ECONNREFUSED;

@@ -92,7 +92,7 @@ UserWork::~UserWork() {
 
 void UserWork::call(tcpkit_task_fn function, void* user_data) noexcept {
   try {
-    function(reinterpret_cast<tcpkit_loop*>(&loop_), user_data);
+    function(handle_, user_data);
   } catch (...) {
     log_.write(TCPKIT_LOG_ERROR, "a task or timer threw an exception; it is dropped");
   }

@@ -17,7 +17,9 @@ class UserTimer;
 // What users may run on one loop. Home thread: that of the loop, but for the calls marked "any".
 class UserWork {
  public:
-  UserWork(Loop& loop, const Log& log) noexcept : loop_(loop), log_(log) {}
+  // handle: what the users' functions are given as their loop.
+  UserWork(Loop& loop, tcpkit_loop* handle, const Log& log) noexcept
+      : loop_(loop), handle_(handle), log_(log) {}
   UserWork(const UserWork&) = delete;
   UserWork& operator=(const UserWork&) = delete;
   ~UserWork();
@@ -40,6 +42,7 @@ class UserWork {
 
  private:
   Loop& loop_;
+  tcpkit_loop* const handle_;
   const Log& log_;
   std::atomic<uint64_t> next_timer_id_{1};
   std::unordered_map<uint64_t, UserTimer*> timers_;
