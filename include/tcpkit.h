@@ -633,8 +633,7 @@ TCPKIT_API void tcpkit_handlers_init(tcpkit_handlers *handlers);
 typedef struct tcpkit_strategy {
   uint32_t struct_size;
   uint32_t reserved; /* zero */
-  /** once after each start, before the first accept; must not stop or free the server; Thread:
-   *  the caller of start or run */
+  /** once after each start, before the first accept; Thread: the caller of start or run */
   tcpkit_server_fn on_start;
   /** for each connection, before on_open, which comes also if this closes it; Thread: loop */
   tcpkit_conn_fn on_accept;

@@ -15,7 +15,7 @@ tcpkit_status tcpkit_address_parse(const char* text, tcpkit_address* out_address
   Status status = copy_struct(out_address, parsed, "out_address");
   if (status != TCPKIT_OK) return status;
   status = parse_address(text, parsed);
-  if (status == TCPKIT_OK) *out_address = parsed;
+  if (status == TCPKIT_OK) fill_struct(*out_address, parsed);
   return status;
 }
 

@@ -45,17 +45,47 @@ Status guarded(Body&& body) noexcept {
               name, struct_size, smallest);
 }
 
+// Size of each struct in its first release: the smallest struct_size that is accepted, for ever.
+template <typename Struct>
+inline constexpr uint32_t kFrozenSize = sizeof(Struct);
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_address> = 272;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_framer_options> = 168;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_handlers> = 80;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_strategy> = 56;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_server_options> = 280;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_option_info> = 40;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_listen_options> = 16;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_timer_options> = 48;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_metrics> = 168;
+
 // Copies a caller's struct over copy, which holds the INIT values: what struct_size does not cover
-// keeps them. smallest is the size of the struct in its first release.
+// keeps them.
 template <typename Struct>
 [[nodiscard]] Status copy_struct(const Struct* given, Struct& copy, const char* name,
-                                 uint32_t smallest = sizeof(Struct)) noexcept {
+                                 uint32_t smallest = kFrozenSize<Struct>) noexcept {
   const uint32_t struct_size = given == nullptr ? 0 : given->struct_size;
   const Status status = check_struct(given, struct_size, smallest, name);
   if (status != TCPKIT_OK) return status;
   std::memcpy(&copy, given, struct_size < sizeof(Struct) ? struct_size : sizeof(Struct));
   copy.struct_size = sizeof(Struct);
   return TCPKIT_OK;
+}
+
+// Fills in a caller's struct, which copy_struct has accepted, as far as its struct_size covers.
+template <typename Struct>
+void fill_struct(Struct& filled, const Struct& values) noexcept {
+  const uint32_t struct_size = filled.struct_size;
+  std::memcpy(&filled, &values, struct_size < sizeof(Struct) ? struct_size : sizeof(Struct));
+  filled.struct_size = struct_size;
 }
 
 }  // namespace tcpkit

@@ -29,7 +29,7 @@ tcpkit_status tcpkit_server_options_set(tcpkit_server_options* options, const ch
   Status status = copy_struct(options, changed, "options");
   if (status != TCPKIT_OK) return status;
   status = set_option_from_text(changed, key, text);
-  if (status == TCPKIT_OK) *options = changed;
+  if (status == TCPKIT_OK) fill_struct(*options, changed);
   return status;
 }
 
@@ -50,6 +50,6 @@ tcpkit_status tcpkit_server_option_at(size_t index, tcpkit_option_info* out_info
   info.value_syntax = row.value_syntax;
   info.default_text = row.default_text;
   info.help = row.help;
-  *out_info = info;
+  fill_struct(*out_info, info);
   return TCPKIT_OK;
 }

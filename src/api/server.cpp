@@ -174,7 +174,7 @@ tcpkit_status tcpkit_server_metrics(const tcpkit_server* server, tcpkit_metrics*
   tcpkit_metrics given = TCPKIT_METRICS_INIT;
   status = copy_struct(out_metrics, given, "out_metrics");
   if (status != TCPKIT_OK) return status;
-  *out_metrics = Server::from_handle(server)->metrics();
+  fill_struct(*out_metrics, Server::from_handle(server)->metrics());
   return TCPKIT_OK;
 }
 

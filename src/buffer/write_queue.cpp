@@ -101,16 +101,16 @@ bool WriteQueue::append(BlockPool& pool, std::span<const ByteView> pieces,
   return true;
 }
 
-bool WriteQueue::append_shared(BlockPool& pool, SharedBuffer& buffer, size_t skipped) noexcept {
-  const ByteView rest = buffer.view().subspan(skipped);
-  if (rest.empty()) return true;
+bool WriteQueue::append_shared(BlockPool& pool, SharedBuffer& buffer) noexcept {
+  const ByteView bytes = buffer.view();
+  if (bytes.empty()) return true;
   Block* block = pool.take(sizeof(SharedEntry));
   if (block == nullptr) return false;
   buffer.retain();
-  new (block->bytes()) SharedEntry{&buffer, rest.data(), rest.size()};
+  new (block->bytes()) SharedEntry{&buffer, bytes.data(), bytes.size()};
   block->kind = kSharedBytes;
   push_back(block);
-  bytes_ += rest.size();
+  bytes_ += bytes.size();
   return true;
 }
 

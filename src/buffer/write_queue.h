@@ -26,9 +26,8 @@ class WriteQueue {
 
   // Copies all pieces, or none of them if memory ran out.
   bool append(BlockPool& pool, std::span<const ByteView> pieces, size_t total_bytes) noexcept;
-  // Adds a reference to what is left of buffer after its first `skipped` bytes; false if memory
-  // ran out.
-  bool append_shared(BlockPool& pool, SharedBuffer& buffer, size_t skipped) noexcept;
+  // Adds a reference to buffer; false if memory ran out.
+  bool append_shared(BlockPool& pool, SharedBuffer& buffer) noexcept;
 
   // Fills in what the next write should send; returns the number of entries.
   size_t gather(std::span<iovec> entries) const noexcept;

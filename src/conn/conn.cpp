@@ -38,13 +38,14 @@ void Conn::destroy() noexcept {
 // ---- Facts ----
 
 std::string Conn::remote_address() const {
-  if (peer_.family() != AF_UNIX) return peer_.text();
+  if (peer_.family() != AF_UNIX || host_.config().fork_guard.in_child()) return peer_.text();
   const std::lock_guard lock(host_.slab().mutex());
   const std::string text = fd() < 0 ? std::string() : remote_address_text(fd());
   return text.empty() ? peer_.text() : text;
 }
 
 std::string Conn::local_address() const {
+  if (host_.config().fork_guard.in_child()) return {};
   const std::lock_guard lock(host_.slab().mutex());
   return fd() < 0 ? std::string() : local_address_text(fd());
 }
@@ -163,7 +164,7 @@ void Conn::arm_close_timer() noexcept {
 // Goes on with a shutdown or a close as far as the write queue allows.
 void Conn::advance_close() noexcept {
   if (state() == ConnState::kClosed || state() == ConnState::kLingering) return;
-  if (!queue_.empty()) {
+  if (!all_sent()) {
     if (state() == ConnState::kFlushing) arm_close_timer();
     return;
   }
@@ -211,6 +212,7 @@ void Conn::on_timer() noexcept {
 void Conn::stop_now() noexcept {
   if (state() == ConnState::kClosed) return;
   if (!queue_.empty() && !waits_writable_) flush_output();
+  if (!all_sent()) cause_.reason = 0;  // the close that was asked for did not come about
   fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
 }
 

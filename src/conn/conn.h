@@ -130,10 +130,16 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool send_shared_here(SharedBuffer& buffer) noexcept;
   void write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
   void flush_output() noexcept;
+  void write_queue() noexcept;
   void account_written(size_t bytes) noexcept;
   void write_failed(int error_number) noexcept;
+  // Whether bytes can still leave: those that other threads sent before a close may come after it.
   bool write_open() const noexcept {
-    return state() == ConnState::kOpen && !shutdown_wanted_ && !write_broken_;
+    return state() <= ConnState::kFlushing && !write_shut_ && !write_broken_;
+  }
+  // Nothing is queued here, or on its way here from other threads.
+  bool all_sent() const noexcept {
+    return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0;
   }
   void publish_queued() noexcept { queued_bytes_.store(queue_.bytes(), std::memory_order_relaxed); }
 
@@ -176,6 +182,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool peer_ended_ = false;
   bool shutdown_wanted_ = false;
   bool write_shut_ = false;      // our FIN is sent
+  bool flushing_ = false;        // the free function of a sent buffer must not write
   bool write_broken_ = false;    // a write failed; reading finds the end
   bool ended_ = false;           // the last callback has run
   bool waits_writable_ = false;  // the kernel's buffer is full

@@ -23,7 +23,6 @@ struct ConnConfig {
   uint64_t read_quantum_ns = 0;   // UINT64_MAX: no limit
   uint64_t close_timeout_ms = 0;  // TCPKIT_UNLIMITED: none
   uint64_t tick_interval_ms = 0;  // also the window of a connection's rates
-  uint64_t max_connections = 0;   // TCPKIT_UNLIMITED: none
   ForkGuard fork_guard;
 
   // Mutable: counted by every loop.

@@ -56,6 +56,12 @@ void ConnHost::conn_gone() noexcept {
   --open_count_;
 }
 
+void ConnHost::abandon() noexcept {
+  stopping_ = true;
+  loop_.close();
+  work_.clear();
+}
+
 void ConnHost::stop() noexcept {
   stopping_ = true;
   try {

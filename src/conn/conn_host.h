@@ -56,6 +56,8 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
 
   // Opens an accepted descriptor that was counted by reserve_one().
   void open_conn(int fd, const SocketAddress& peer) noexcept;
+  // For an opened loop that will not run: refuses what was handed to it.
+  void abandon() noexcept;
   // Closes a descriptor that was counted but will not be served. Any thread.
   void refuse(int fd) noexcept;
   // Begins the end: closes every connection, and lets the loop finish when the last is gone.

@@ -66,6 +66,8 @@ struct Conn::Received {
 };
 
 void Conn::on_ready(uint32_t events) noexcept {
+  // Another connection's callback ended this one in the same turn; the end of the turn finishes it.
+  if (state() == ConnState::kClosed) return;
   in_event_ = true;
   if ((events & EPOLLOUT) != 0) {
     waits_writable_ = false;
@@ -78,6 +80,7 @@ void Conn::on_ready(uint32_t events) noexcept {
       hung_up();
     }
   } catch (...) {
+    drop_stash();  // it may hold packets that were delivered already
     callback_threw();
   }
   end_event();
@@ -247,6 +250,7 @@ void Conn::continue_delivery() noexcept {
   try {
     deliver(received);
   } catch (...) {
+    drop_stash();  // it may hold packets that were delivered already
     callback_threw();
   }
   end_event();
@@ -262,7 +266,7 @@ void Conn::discard_input() noexcept {
     peer_ended_ = true;
     return step(ConnStep::kPeerEnded);
   }
-  if (!queue_.empty()) cause_.reason = 0;  // the close that was asked for did not come about
+  if (!all_sent()) cause_.reason = 0;  // the close that was asked for did not come about
   receive_failed(result.error_number);
 }
 

@@ -92,7 +92,7 @@ bool Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexc
 }
 
 bool Conn::send_shared_here(SharedBuffer& buffer) noexcept {
-  if (!queue_.append_shared(host_.blocks(), buffer, 0)) return false;
+  if (!queue_.append_shared(host_.blocks(), buffer)) return false;
   publish_queued();
   touch();
   return true;
@@ -108,7 +108,9 @@ void Conn::send_posted(SharedBuffer& payload, Payload how) noexcept {
   }
   const bool sent =
       how == Payload::kCopy ? send_here({&bytes, 1}, bytes.size()) : send_shared_here(payload);
-  if (!sent) fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+  if (sent) return;
+  unsent_bytes_ += bytes.size();
+  fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
 }
 
 void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
@@ -116,7 +118,8 @@ void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) n
   std::array<ByteView, 8> rest{};
   std::array<iovec, 8> entries{};
   IoResult result{0, EAGAIN};
-  const bool direct = queue_.empty() && write_open() && pieces.size() <= entries.size();
+  const bool direct =
+      queue_.empty() && write_open() && !flushing_ && pieces.size() <= entries.size();
   if (direct) {
     for (size_t i = 0; i < pieces.size(); ++i) {
       entries[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
@@ -154,6 +157,14 @@ void Conn::account_written(size_t bytes) noexcept {
 
 // Writes until the queue is empty or the kernel takes less than it was offered.
 void Conn::flush_output() noexcept {
+  if (flushing_) return;
+  flushing_ = true;
+  write_queue();
+  flushing_ = false;
+  publish_queued();
+}
+
+void Conn::write_queue() noexcept {
   std::array<iovec, kEntriesPerWrite> entries;
   while (!queue_.empty()) {
     const size_t count = queue_.gather(entries);
@@ -168,10 +179,9 @@ void Conn::flush_output() noexcept {
     if (result.bytes < offered) {
       waits_writable_ = true;
       queue_.settle(host_.blocks());
-      break;
+      return;
     }
   }
-  publish_queued();
 }
 
 // A reset may have data of the peer in front of it: that is delivered first, and the read that

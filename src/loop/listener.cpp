@@ -31,14 +31,19 @@ int set_keep_alive(int fd, uint64_t idle_ms) noexcept {
   return error != 0 ? error : set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(seconds));
 }
 
+// What accepted connections inherit.
+int set_connection_options(int fd, const ListenSettings& settings) noexcept {
+  const int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, settings.no_delay ? 1 : 0);
+  return error != 0 ? error : set_keep_alive(fd, settings.keep_alive_ms);
+}
+
 int set_tcp_options(int fd, const ListenSettings& settings, int family) noexcept {
   int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (error == 0 && settings.reuse_port) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && family == AF_INET6) {
     error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, settings.dual_stack ? 0 : 1);
   }
-  if (error == 0 && settings.no_delay) error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  return error != 0 ? error : set_keep_alive(fd, settings.keep_alive_ms);
+  return error != 0 ? error : set_connection_options(fd, settings);
 }
 
 int set_buffer_sizes(int fd, const ListenSettings& settings) noexcept {
@@ -65,15 +70,32 @@ bool is_stale_unix_path(const SocketAddress& address) noexcept {
   return refused;
 }
 
-bool out_of_resources(int error_number) noexcept {
-  return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS ||
-         error_number == ENOMEM;
+// Errors of a connection that failed before it was accepted; the next one may be fine. After any
+// other error another accept would fail as well.
+bool is_of_one_connection(int error_number) noexcept {
+  switch (error_number) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENOPROTOOPT:
+    case ENONET:
+    case EOPNOTSUPP:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
 
 ListenSocket::~ListenSocket() {
-  close(fd_);
+  if (fd_ >= 0) close(fd_);
   if (unix_path_.empty()) return;
   // A successor may listen on the same path by now; then it is not ours to remove.
   struct stat status {};
@@ -116,7 +138,7 @@ Status ListenSocket::take_over(const ListenSettings& settings) {
   socklen_t size = sizeof listening;
   if (getsockopt(fd_, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0) {
     const int error = errno;
-    fd_ = -1;  // not a socket: not ours to close
+    fd_ = -1;  // not ours to close
     return fail_errno(error, "cannot listen on \"%s\"", settings.text.c_str());
   }
   if (listening == 0) {
@@ -126,7 +148,13 @@ Status ListenSocket::take_over(const ListenSettings& settings) {
   }
   fcntl(fd_, F_SETFD, FD_CLOEXEC);
   fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
-  return TCPKIT_OK;
+  SocketAddress bound;
+  bound.size = sizeof bound.path;
+  int error = getsockname(fd_, &bound.header, &bound.size) == 0 ? 0 : errno;
+  if (error == 0 && bound.family() != AF_UNIX) error = set_connection_options(fd_, settings);
+  if (error == 0) error = set_buffer_sizes(fd_, settings);
+  if (error == 0) return TCPKIT_OK;
+  return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
 }
 
 void ListenSocket::remember_bound_address(const ListenSettings& settings) {
@@ -190,8 +218,7 @@ bool Acceptor::accept_one() noexcept {
   }
   const int error = errno;
   if (error == EAGAIN || error == EWOULDBLOCK) return false;
-  if (!out_of_resources(error)) {
-    // A connection that failed before it was accepted; the next one may be fine.
+  if (is_of_one_connection(error)) {
     if (error != EINTR) sink_.on_accept_failed(error);
     return true;
   }

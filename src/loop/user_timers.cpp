@@ -1,6 +1,7 @@
 // Users' tasks and timers. A timer is made by the calling thread and armed on the loop.
 #include "loop/user_timers.h"
 
+#include <algorithm>
 #include <memory>
 #include <new>
 
@@ -47,7 +48,7 @@ class ArmTask final : public Task {
   explicit ArmTask(std::unique_ptr<UserTimer> timer) noexcept : timer_(std::move(timer)) {}
   void run() noexcept override {
     UserWork& work = timer_->work_;
-    work.adopt(timer_.release());
+    if (!work.adopt(timer_.release())) work.report_dropped_timer();
     delete this;
   }
 
@@ -112,7 +113,7 @@ Status UserWork::start_timer(const tcpkit_timer_options& options, UserData user_
   const uint64_t id = next_timer_id_.fetch_add(1, std::memory_order_relaxed);
   timer->id_ = id;
   if (loop_.is_home()) {
-    adopt(timer.release());
+    if (!adopt(timer.release())) return out_of_memory("a timer");
   } else {
     auto* task = new (std::nothrow) ArmTask(std::move(timer));
     if (task == nullptr) return out_of_memory("a timer");
@@ -134,15 +135,19 @@ Status UserWork::stop_timer(uint64_t timer_id) noexcept {
   return post_or_delete(loop_, task);
 }
 
-void UserWork::adopt(UserTimer* timer) noexcept {
+bool UserWork::adopt(UserTimer* timer) noexcept {
   std::unique_ptr<UserTimer> owner(timer);
   try {
     timers_.emplace(timer->id_, timer);
   } catch (const std::bad_alloc&) {
-    log_.write(TCPKIT_LOG_ERROR, "out of memory: a timer is dropped");
-    return;
+    return false;
   }
   loop_.timers().arm(*owner.release(), timer->first_deadline_ms_);
+  return true;
+}
+
+void UserWork::report_dropped_timer() const noexcept {
+  log_.write(TCPKIT_LOG_ERROR, "out of memory: a timer is dropped");
 }
 
 // The timer may stop itself, or be the last thing that its callback wants: so it is looked up again
@@ -151,9 +156,9 @@ void UserWork::expire(UserTimer& timer) noexcept {
   const uint64_t id = timer.id_;
   const uint64_t repeat_ms = timer.repeat_ms_;
   if (repeat_ms != 0) {
-    const uint64_t next_ms = timer.deadline_ms() + repeat_ms;
-    const uint64_t earliest_ms = loop_.turn_ms() + 1;
-    loop_.timers().arm(timer, next_ms < earliest_ms ? earliest_ms : next_ms);
+    const uint64_t last_ms = timer.deadline_ms();
+    const uint64_t next_ms = repeat_ms > UINT64_MAX - last_ms ? UINT64_MAX : last_ms + repeat_ms;
+    loop_.timers().arm(timer, std::max(next_ms, loop_.turn_ms() + 1));
     // A timer that stops itself frees its user_data after this call, in remove().
     running_timer_id_ = id;
     call(timer.function_, timer.user_data_.get());
@@ -170,7 +175,7 @@ void UserWork::expire(UserTimer& timer) noexcept {
 }
 
 bool UserWork::remove(uint64_t timer_id) noexcept {
-  if (timer_id == running_timer_id_) {
+  if (timer_id != 0 && timer_id == running_timer_id_) {
     const bool first_stop = !stop_running_timer_;
     stop_running_timer_ = true;
     return first_stop;

@@ -35,7 +35,8 @@ class UserWork {
 
   // For the tasks and timers themselves.
   void call(tcpkit_task_fn function, void* user_data) noexcept;
-  void adopt(UserTimer* timer) noexcept;
+  bool adopt(UserTimer* timer) noexcept;
+  void report_dropped_timer() const noexcept;
   void expire(UserTimer& timer) noexcept;
   bool remove(uint64_t timer_id) noexcept;
   Loop& loop() noexcept { return loop_; }

@@ -38,6 +38,7 @@ Status SignalWatcher::open(OnSignal on_signal, void* owner) noexcept {
   for (int i = 0; error == 0 && i < 2; ++i) {
     error = uv_signal_init(nest_.uv(), &handles_[i]);
     if (error != 0) break;
+    sigaction(kSignals[i], nullptr, &host_actions_[i]);
     ++open_handles_;
     handles_[i].data = this;
     error = uv_signal_start(&handles_[i], on_uv_signal, kSignals[i]);
@@ -51,10 +52,14 @@ Status SignalWatcher::open(OnSignal on_signal, void* owner) noexcept {
 }
 
 void SignalWatcher::close() noexcept {
-  while (open_handles_ > 0) {
-    uv_close(reinterpret_cast<uv_handle_t*>(&handles_[--open_handles_]), nullptr);
+  for (int i = 0; i < open_handles_; ++i) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&handles_[i]), nullptr);
   }
   nest_.close();
+  while (open_handles_ > 0) {
+    --open_handles_;
+    sigaction(kSignals[open_handles_], &host_actions_[open_handles_], nullptr);
+  }
 }
 
 void SignalWatcher::on_uv_signal(uv_signal_t* handle, int signal_number) noexcept {

@@ -2,6 +2,7 @@
 // watched files are its next tenants. Opened only where one of them is needed.
 #pragma once
 
+#include <signal.h>
 #include <uv.h>
 
 #include "loop/loop.h"
@@ -49,6 +50,8 @@ class SignalWatcher {
 
   UvNest nest_;
   uv_signal_t handles_[2]{};
+  // What the host had before: libuv would leave the default action behind.
+  struct sigaction host_actions_[2]{};
   int open_handles_ = 0;
   OnSignal on_signal_ = nullptr;
   void* owner_ = nullptr;

@@ -43,19 +43,27 @@ struct alignas(64) LoopCounters {
 // A number of things that are there now, with the most there ever were. Any thread.
 class Gauge {
  public:
-  uint64_t add_one() noexcept {
-    const uint64_t now = now_.fetch_add(1, std::memory_order_relaxed) + 1;
-    uint64_t most = most_.load(std::memory_order_relaxed);
-    while (now > most && !most_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
-    }
-    return now;
+  // False, and nothing added, if there are limit of them already.
+  bool add_one_below(uint64_t limit) noexcept {
+    uint64_t now = now_.load(std::memory_order_relaxed);
+    do {
+      if (now >= limit) return false;
+    } while (!now_.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
+    raise_most(now + 1);
+    return true;
   }
+  void add_one() noexcept { raise_most(now_.fetch_add(1, std::memory_order_relaxed) + 1); }
   void remove_one() noexcept { now_.fetch_sub(1, std::memory_order_relaxed); }
-  void remove_all() noexcept { now_.store(0, std::memory_order_relaxed); }
   uint64_t now() const noexcept { return now_.load(std::memory_order_relaxed); }
   uint64_t most() const noexcept { return most_.load(std::memory_order_relaxed); }
 
  private:
+  void raise_most(uint64_t now) noexcept {
+    uint64_t most = most_.load(std::memory_order_relaxed);
+    while (now > most && !most_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+    }
+  }
+
   std::atomic<uint64_t> now_{0};
   std::atomic<uint64_t> most_{0};
 };

@@ -16,7 +16,7 @@ class RateMeter {
   // To be called with each change of total; begins a new window when the last one is over.
   void note(uint64_t total, uint64_t now_ms, uint64_t window_ms) noexcept {
     const uint64_t start_ms = start_ms_.load(std::memory_order_relaxed);
-    if (now_ms - start_ms < window_ms) return;
+    if (now_ms <= start_ms || now_ms - start_ms < window_ms) return;
     const uint64_t start_total = start_total_.load(std::memory_order_relaxed);
     rate_.store(per_second(total - start_total, now_ms - start_ms), std::memory_order_relaxed);
     start_total_.store(total, std::memory_order_relaxed);
@@ -28,7 +28,7 @@ class RateMeter {
     const uint64_t start_ms = start_ms_.load(std::memory_order_acquire);
     const uint64_t start_total = start_total_.load(std::memory_order_acquire);
     const uint64_t now_total = total.load(std::memory_order_relaxed);
-    if (now_ms < start_ms + window_ms || now_total < start_total) {
+    if (now_ms <= start_ms || now_ms - start_ms < window_ms || now_total < start_total) {
       return rate_.load(std::memory_order_relaxed);
     }
     return per_second(now_total - start_total, now_ms - start_ms);

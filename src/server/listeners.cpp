@@ -23,11 +23,12 @@ bool is_tcp(tcpkit_network network) noexcept {
 
 }  // namespace
 
-Status Listeners::add(const char* address, const tcpkit_listen_options& listen_options) {
+Status Listeners::make_entry(const char* address, const tcpkit_listen_options& listen_options,
+                             Entry& entry) const {
   Status status = check_switch(listen_options.reuse_port, "reuse_port");
   if (status == TCPKIT_OK) status = check_switch(listen_options.dual_stack, "dual_stack");
   if (status != TCPKIT_OK) return status;
-  ListenSettings settings;
+  ListenSettings& settings = entry.settings;
   settings.text = address;
   status = parse_address(address, settings.address);
   if (status != TCPKIT_OK) return status;
@@ -42,7 +43,6 @@ Status Listeners::add(const char* address, const tcpkit_listen_options& listen_o
   settings.keep_alive_ms = options_.keep_alive_ms;
   settings.receive_buffer_size = options_.receive_buffer_size;
   settings.send_buffer_size = options_.send_buffer_size;
-  entries_.push_back({std::move(settings), {}, false});
   return TCPKIT_OK;
 }
 
@@ -51,14 +51,16 @@ Status Listeners::add_list(const char* addresses) {
   while (!rest.empty()) {
     const size_t comma = rest.find(',');
     const std::string address(rest.substr(0, comma));
-    const Status status = add(address.c_str(), TCPKIT_LISTEN_OPTIONS_INIT);
+    Entry entry;
+    const Status status = make_entry(address.c_str(), TCPKIT_LISTEN_OPTIONS_INIT, entry);
     if (status != TCPKIT_OK) return status;
+    entries_.push_back(std::move(entry));
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
   }
   return TCPKIT_OK;
 }
 
-Status Listeners::open(Entry& entry, size_t loop_count) {
+Status Listeners::open(Entry& entry, size_t loop_count) const {
   if (!entry.sockets.empty()) return TCPKIT_OK;
   const size_t wanted = entry.settings.reuse_port ? loop_count : 1;
   ListenSettings settings = entry.settings;

@@ -18,21 +18,26 @@ class Listeners {
     // One, or with reuse_port one per loop; empty while it is closed.
     std::vector<std::unique_ptr<ListenSocket>> sockets;
     bool opened_by_start = false;
+
+    AcceptSource source(size_t index) const noexcept {
+      return {sockets[index]->fd(), settings.reuse_port ? Placement::kHere : Placement::kSpread};
+    }
   };
 
   explicit Listeners(const tcpkit_server_options& options) noexcept : options_(options) {}
 
-  // Adds an address that is not open yet; the message of a failure names it.
-  Status add(const char* address, const tcpkit_listen_options& listen_options);
-  // Adds each of a comma-separated list.
+  // Makes the entry of an address, not open yet and not in here; the message of a failure names
+  // it. Like open(), it touches nothing but the entry.
+  Status make_entry(const char* address, const tcpkit_listen_options& listen_options,
+                    Entry& entry) const;
+  // Adds each of a comma-separated list, closed.
   Status add_list(const char* addresses);
-  void remove_last() noexcept { entries_.pop_back(); }
 
   // For a start: opens what is closed. On failure nothing that this call opened stays open.
   Status open_all(size_t loop_count);
   // Closes what the last open_all opened, for a start that failed later.
   void undo_open_all() noexcept;
-  Status open(Entry& entry, size_t loop_count);
+  Status open(Entry& entry, size_t loop_count) const;
   void close_all() noexcept;
 
   std::vector<Entry>& entries() noexcept { return entries_; }

@@ -1,18 +1,19 @@
 // What a server has: loops, listeners, connections, metrics; and where a new connection goes.
 #include "server/server.h"
 
+#include <algorithm>
 #include <new>
 
 namespace tcpkit {
 
 Server::Server(ServerSetup setup)
-    : options_(setup.options),
+    : handlers_data_(std::move(setup.handlers_data)),
+      strategy_data_(std::move(setup.strategy_data)),
+      options_(setup.options),
       config_(std::move(setup.config)),
       strategy_(std::move(setup.strategy)),
       listeners_(options_),
-      tick_(*this, options_.tick_interval_ms),
-      handlers_data_(std::move(setup.handlers_data)),
-      strategy_data_(std::move(setup.strategy_data)) {}
+      tick_(*this, options_.tick_interval_ms) {}
 
 Server::~Server() {
   for (std::atomic<ConnHost*>& host : hosts_) {
@@ -46,38 +47,57 @@ ConnHost* Server::host(size_t index) const noexcept {
 
 // ---- Listeners ----
 
+// Resolving a name may take long, so the socket is opened before the lock is taken.
 Status Server::listen(const char* address, const tcpkit_listen_options& options) {
-  const Lock lock(mutex_);
-  Status status = listeners_.add(address, options);
+  Listeners::Entry entry;
+  Status status = listeners_.make_entry(address, options, entry);
+  if (status == TCPKIT_OK) status = listeners_.open(entry, loop_count());
   if (status != TCPKIT_OK) return status;
-  Listeners::Entry& entry = listeners_.entries().back();
-  status = listeners_.open(entry, loop_count());
-  if (status == TCPKIT_OK && state_ == RunState::kRunning) {
-    status = add_acceptors(entry, true);
+  const Lock lock(mutex_);
+  listeners_.entries().push_back(std::move(entry));
+  if (state_ == RunState::kRunning && !is_over()) {
+    status = post_acceptors(listeners_.entries().back());
   }
-  if (status != TCPKIT_OK) listeners_.remove_last();
+  if (status != TCPKIT_OK) listeners_.entries().pop_back();
   return status;
 }
 
-// Entry i of a reuse_port listener is for loop i; a single socket is accepted from on loop 0.
-Status Server::add_acceptors(const Listeners::Entry& entry, bool posted) noexcept {
-  const Placement placement = entry.settings.reuse_port ? Placement::kHere : Placement::kSpread;
+// Before a run. Socket i of a reuse_port listener is for loop i; a single one is accepted from on
+// loop 0.
+Status Server::add_acceptors(const Listeners::Entry& entry) noexcept {
   const std::lock_guard lock(workers_mutex_);
   for (size_t i = 0; i < entry.sockets.size() && i < workers_.size(); ++i) {
-    const AcceptSource source{entry.sockets[i]->fd(), placement};
-    Worker& worker = *workers_[i];
-    const Status status = posted ? worker.post_acceptor(source) : worker.add_acceptor(source);
+    const Status status = workers_[i]->add_acceptor(entry.source(i));
     if (status != TCPKIT_OK) return status;
   }
   return TCPKIT_OK;
 }
 
+// In a run: all of them or none. Loops take tasks until they are told to stop, and that cannot
+// happen under this lock.
+Status Server::post_acceptors(const Listeners::Entry& entry) {
+  const std::lock_guard lock(workers_mutex_);
+  if (stop_requested_) return fail(TCPKIT_E_NOT_RUNNING, "the server is stopping");
+  const size_t count = std::min(entry.sockets.size(), workers_.size());
+  std::vector<std::unique_ptr<AddAcceptorTask>> tasks;
+  for (size_t i = 0; i < count; ++i) {
+    tasks.push_back(std::make_unique<AddAcceptorTask>(*workers_[i], entry.source(i)));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (workers_[i]->host().loop().post(tasks[i].get())) (void)tasks[i].release();
+  }
+  return TCPKIT_OK;
+}
+
+// A forked child may have inherited the lock held.
 size_t Server::listener_count() const noexcept {
+  if (config_->fork_guard.in_child()) return 0;
   const Lock lock(mutex_);
   return listeners_.count();
 }
 
 std::string Server::listener_address(size_t index) const {
+  if (config_->fork_guard.in_child()) return {};
   const Lock lock(mutex_);
   return listeners_.bound_text(index);
 }
@@ -85,10 +105,7 @@ std::string Server::listener_address(size_t index) const {
 // ---- Connections ----
 
 ConnHost* Server::place_connection(ConnHost& accepting, Placement placement) noexcept {
-  if (config_->open_connections.add_one() > options_.max_connections) {
-    config_->open_connections.remove_one();
-    return nullptr;
-  }
+  if (!config_->open_connections.add_one_below(options_.max_connections)) return nullptr;
   ConnHost* target = placement == Placement::kHere ? &accepting : choose_host();
   target->reserve_one();
   return target;
@@ -110,31 +127,37 @@ ConnHost* Server::choose_host() noexcept {
 
 // On the accepting loop: one more loop with its thread; nullptr if that cannot be had.
 ConnHost* Server::grow() noexcept {
-  const std::lock_guard lock(workers_mutex_);
-  const uint32_t index = host_count_.load(std::memory_order_relaxed);
-  if (stop_requested_ || index == kMostLoops) return nullptr;
+  Status status = TCPKIT_E_NO_MEMORY;
   try {
+    const std::lock_guard lock(workers_mutex_);
+    const uint32_t index = host_count_.load(std::memory_order_relaxed);
+    if (stop_requested_ || index == kMostLoops) return nullptr;
     auto new_host = Ref<ConnHost>::adopt(new ConnHost(config_, index));
     auto worker = std::make_unique<Worker>(*this, new_host);
     workers_.reserve(workers_.size() + 1);
-    Status status = new_host->open();
+    status = new_host->open();
+    if (status == TCPKIT_OK) status = start_thread_of(*worker);
     if (status == TCPKIT_OK) {
-      active_workers_.fetch_add(1, std::memory_order_relaxed);
-      handler_threads_.add_one();
-      status = worker->start_thread();
-      if (status == TCPKIT_OK) {
-        workers_.push_back(std::move(worker));
-        publish_host(std::move(new_host));
-        return host(index);
-      }
-      active_workers_.fetch_sub(1, std::memory_order_relaxed);
-      handler_threads_.remove_one();
+      workers_.push_back(std::move(worker));
+      publish_host(std::move(new_host));
+      return host(index);
     }
-    config_->log.write(TCPKIT_LOG_WARNING, "no new read pool: %s", last_error().message);
+    new_host->abandon();
   } catch (const std::bad_alloc&) {
-    config_->log.write(TCPKIT_LOG_WARNING, "no new read pool: out of memory");
+    status = fail(TCPKIT_E_NO_MEMORY, "out of memory for a loop");
   }
+  config_->log.write(TCPKIT_LOG_WARNING, "no new read pool: %s", last_error().message);
   return nullptr;
+}
+
+Status Server::start_thread_of(Worker& worker) noexcept {
+  active_workers_.fetch_add(1, std::memory_order_relaxed);
+  handler_threads_.add_one();
+  const Status status = worker.start_thread();
+  if (status == TCPKIT_OK) return TCPKIT_OK;
+  active_workers_.fetch_sub(1, std::memory_order_relaxed);
+  handler_threads_.remove_one();
+  return status;
 }
 
 Ref<Conn> Server::find(uint64_t conn_id) const noexcept {

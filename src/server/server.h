@@ -69,28 +69,54 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   enum class RunState : uint8_t { kIdle, kStarting, kRunning, kEnding };
   using Lock = std::unique_lock<std::mutex>;
 
+  // Holds the lock, and keeps the server from being freed under a thread that waits in it.
+  class Inside {
+   public:
+    explicit Inside(Server& server) : lock(server.mutex_), server_(server) {
+      ++server_.callers_inside_;
+    }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    ~Inside() {
+      --server_.callers_inside_;
+      server_.changed_.notify_all();
+    }
+    Lock lock;
+
+   private:
+    Server& server_;
+  };
+
   // server_lifecycle.cpp
   Status begin_start(Lock& lock, uint32_t first_thread);
   Status open_everything();
   Status start_workers(uint32_t first_thread);
-  Status call_start_hook() noexcept;
+  enum class Hook : uint8_t { kStart, kStop };
+  Status call_hook(Hook hook) noexcept;
   void abandon_start(Lock& lock) noexcept;
   void request_stop() noexcept;
-  void await_idle(Lock& lock) noexcept;
+  void await_end(Lock& lock) noexcept;
   void finish_run(Lock& lock) noexcept;
   static void on_signal(int signal_number, void* server) noexcept;
   static void* free_elsewhere(void* server) noexcept;
-  bool on_own_loop() const noexcept;
+  bool on_own_thread() const noexcept;
+  bool is_over() const noexcept;
   void worker_ended() noexcept override;
 
   // server.cpp
   ConnHost* place_connection(ConnHost& accepting, Placement placement) noexcept override;
   ConnHost* choose_host() noexcept;
   ConnHost* grow() noexcept;
+  Status start_thread_of(Worker& worker) noexcept;
   void publish_host(Ref<ConnHost> host) noexcept;
-  Status add_acceptors(const Listeners::Entry& entry, bool posted) noexcept;
+  Status add_acceptors(const Listeners::Entry& entry) noexcept;
+  Status post_acceptors(const Listeners::Entry& entry);
   void sum(tcpkit_metrics& metrics) const noexcept override;
   void publish(const tcpkit_metrics& metrics) noexcept override;
+
+  // Freed last, since they are declared first.
+  const UserData handlers_data_;
+  const UserData strategy_data_;
 
   const tcpkit_server_options options_;
   const std::shared_ptr<const ConnConfig> config_;
@@ -102,7 +128,11 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   RunState state_ = RunState::kIdle;
-  bool run_caller_inside_ = false;  // a thread is in run()
+  uint64_t run_number_ = 0;
+  bool run_caller_inside_ = false;  // a thread is in run(), which ends the run itself
+  uint32_t callers_inside_ = 0;     // threads in start, run, stop or wait
+  // In a hook of the strategy, which may ask to stop or free the server; 0: none.
+  std::atomic<pthread_t> hook_thread_{0};
   // Loops that have not ended. Changed to zero under mutex_ only.
   std::atomic<uint32_t> active_workers_{0};
 
@@ -115,10 +145,6 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   std::array<std::atomic<ConnHost*>, kMostLoops> hosts_{};
   std::atomic<uint32_t> host_count_{0};
   Gauge handler_threads_;
-
-  // Freed last.
-  const UserData handlers_data_;
-  const UserData strategy_data_;
 };
 
 }  // namespace tcpkit

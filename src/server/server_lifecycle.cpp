@@ -7,56 +7,72 @@
 
 namespace tcpkit {
 
-bool Server::on_own_loop() const noexcept {
+bool Server::on_own_thread() const noexcept {
+  if (hook_thread_.load(std::memory_order_relaxed) == pthread_self()) return true;
   for (size_t i = 0; i < loop_count(); ++i) {
     if (host(i)->loop().is_home()) return true;
   }
   return false;
 }
 
+// All loops of a run have ended, and nobody has closed it up yet.
+bool Server::is_over() const noexcept {
+  return state_ == RunState::kRunning && active_workers_.load(std::memory_order_relaxed) == 0;
+}
+
 bool Server::is_running() const noexcept {
+  if (config_->fork_guard.in_child()) return false;
   const Lock lock(mutex_);
-  return state_ != RunState::kIdle;
+  return state_ != RunState::kIdle && !is_over();
 }
 
 // ---- Starting ----
 
+// A worker is listed before its loop is opened, so that a failure finds all there is to close.
 Status Server::open_everything() {
   const std::lock_guard lock(workers_mutex_);
   stop_requested_ = false;
   for (size_t i = 0; i < loop_count(); ++i) {
+    workers_.push_back(std::make_unique<Worker>(*this, Ref<ConnHost>::share(host(i))));
     const Status status = host(i)->open();
     if (status != TCPKIT_OK) return status;
-    workers_.push_back(std::make_unique<Worker>(*this, Ref<ConnHost>::share(host(i))));
   }
   return listeners_.open_all(loop_count());
 }
 
-Status Server::call_start_hook() noexcept {
+Status Server::call_hook(Hook hook) noexcept {
+  hook_thread_.store(pthread_self(), std::memory_order_relaxed);
+  Status status = TCPKIT_OK;
   try {
-    strategy_->on_start(handle());
-    return TCPKIT_OK;
+    if (hook == Hook::kStart) strategy_->on_start(handle());
+    if (hook == Hook::kStop) strategy_->on_stop(handle());
   } catch (...) {
-    return fail(TCPKIT_E_CALLBACK, "the strategy's on_start threw");
+    status = fail(TCPKIT_E_CALLBACK, "the strategy's %s threw",
+                  hook == Hook::kStart ? "on_start" : "on_stop");
+    config_->log.write(TCPKIT_LOG_ERROR, "%s", last_error().message);
   }
+  hook_thread_.store(0, std::memory_order_relaxed);
+  return status;
 }
 
 // Acceptors and the tick are armed before their threads exist; the threads' creation publishes
 // them.
 Status Server::start_workers(uint32_t first_thread) {
   for (const Listeners::Entry& entry : listeners_.entries()) {
-    const Status status = add_acceptors(entry, false);
+    const Status status = add_acceptors(entry);
     if (status != TCPKIT_OK) return status;
   }
   tick_.start(host(0)->loop());
   const std::lock_guard lock(workers_mutex_);
   workers_[0]->set_tick(&tick_);
-  active_workers_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-  for (size_t i = 0; i < workers_.size(); ++i) handler_threads_.add_one();
-  for (size_t i = first_thread; i < workers_.size(); ++i) {
-    const Status status = workers_[i]->start_thread();
+  const size_t count = workers_.size();
+  for (size_t i = first_thread; i < count; ++i) {
+    const Status status = start_thread_of(*workers_[i]);
     if (status != TCPKIT_OK) return status;
   }
+  if (first_thread == 0) return TCPKIT_OK;
+  active_workers_.fetch_add(1, std::memory_order_relaxed);
+  handler_threads_.add_one();
   return TCPKIT_OK;
 }
 
@@ -67,34 +83,42 @@ void Server::abandon_start(Lock& lock) noexcept {
   lock.unlock();
   {
     const std::lock_guard workers_lock(workers_mutex_);
-    stop_requested_ = true;
-    for (const auto& worker : workers_) worker->abandon();
+    for (const auto& worker : workers_) {
+      if (!stop_requested_ && worker->has_thread()) worker->post_stop();
+    }
+    stop_requested_ = true;  // so that no worker is added any more
+  }
+  for (const auto& worker : workers_) worker->abandon();
+  lock.lock();
+  {
+    const std::lock_guard workers_lock(workers_mutex_);
     workers_.clear();
   }
-  lock.lock();
   host(0)->loop().timers().disarm(tick_);
   listeners_.undo_open_all();
-  handler_threads_.remove_all();
-  active_workers_.store(0, std::memory_order_relaxed);
   state_ = RunState::kIdle;
   restore_last_error(why);
 }
 
 Status Server::begin_start(Lock& lock, uint32_t first_thread) {
-  const bool ended_unseen =
-      state_ == RunState::kRunning && active_workers_ == 0 && !run_caller_inside_;
-  if (ended_unseen) await_idle(lock);
+  if (is_over() && !run_caller_inside_) await_end(lock);
   if (state_ != RunState::kIdle) {
     return fail(TCPKIT_E_ALREADY_RUNNING, "the server was started and has not stopped");
   }
   state_ = RunState::kStarting;
-  Status status = open_everything();
-  if (status == TCPKIT_OK) {
-    lock.unlock();
-    status = call_start_hook();
-    lock.lock();
+  ++run_number_;
+  Status status = TCPKIT_OK;
+  try {
+    status = open_everything();
+    if (status == TCPKIT_OK) {
+      lock.unlock();
+      status = call_hook(Hook::kStart);
+      lock.lock();
+    }
+    if (status == TCPKIT_OK) status = start_workers(first_thread);
+  } catch (const std::bad_alloc&) {
+    status = fail(TCPKIT_E_NO_MEMORY, "out of memory for the start of a server");
   }
-  if (status == TCPKIT_OK) status = start_workers(first_thread);
   if (status == TCPKIT_OK) {
     state_ = RunState::kRunning;
   } else {
@@ -105,28 +129,27 @@ Status Server::begin_start(Lock& lock, uint32_t first_thread) {
 }
 
 Status Server::start() {
-  Lock lock(mutex_);
-  return begin_start(lock, 0);
+  Inside inside(*this);
+  return begin_start(inside.lock, 0);
 }
 
 Status Server::run() {
-  Lock lock(mutex_);
-  Status status = begin_start(lock, 1);
+  Inside inside(*this);
+  Status status = begin_start(inside.lock, 1);
   if (status != TCPKIT_OK) return status;
   run_caller_inside_ = true;
   Worker& first = *workers_[0];
-  lock.unlock();
+  inside.lock.unlock();
   SignalWatcher signals(first.host().loop());
   if (options_.handle_signals == TCPKIT_ON) status = signals.open(on_signal, this);
   const LastError why = last_error();
   if (status != TCPKIT_OK) request_stop();
   first.run();
   signals.close();
-  lock.lock();
-  changed_.wait(lock, [this] { return active_workers_ == 0; });
-  finish_run(lock);
+  inside.lock.lock();
+  changed_.wait(inside.lock, [this] { return is_over(); });
+  finish_run(inside.lock);
   run_caller_inside_ = false;
-  changed_.notify_all();
   if (status != TCPKIT_OK) restore_last_error(why);
   return status;
 }
@@ -146,21 +169,25 @@ void Server::request_stop() noexcept {
   for (const auto& worker : workers_) worker->post_stop();
 }
 
+// The last loop to end stops listening, so that nobody waits in the backlog of a server that only
+// waits to be joined.
 void Server::worker_ended() noexcept {
   const Lock lock(mutex_);
   handler_threads_.remove_one();
   active_workers_.fetch_sub(1, std::memory_order_relaxed);
+  if (is_over()) listeners_.close_all();
   changed_.notify_all();
 }
 
-// Waits for the end of a run; the first waiter closes it up, unless the thread in run() does.
-void Server::await_idle(Lock& lock) noexcept {
-  const auto can_finish = [this] {
-    return state_ == RunState::kRunning && active_workers_ == 0 && !run_caller_inside_;
-  };
-  while (state_ != RunState::kIdle) {
-    changed_.wait(lock, [&] { return state_ == RunState::kIdle || can_finish(); });
-    if (can_finish()) finish_run(lock);
+// Waits for the end of this run, and of none that comes after it. The first waiter closes it up,
+// unless the thread in run() does.
+void Server::await_end(Lock& lock) noexcept {
+  const uint64_t run_number = run_number_;
+  const auto has_ended = [&] { return state_ == RunState::kIdle || run_number_ != run_number; };
+  const auto can_finish = [&] { return is_over() && !run_caller_inside_; };
+  while (!has_ended()) {
+    changed_.wait(lock, [&] { return has_ended() || can_finish(); });
+    if (!has_ended()) finish_run(lock);
   }
 }
 
@@ -168,42 +195,38 @@ void Server::finish_run(Lock& lock) noexcept {
   state_ = RunState::kEnding;
   listeners_.close_all();
   lock.unlock();
+  for (const auto& worker : workers_) worker->join();
   {
     const std::lock_guard workers_lock(workers_mutex_);
-    for (const auto& worker : workers_) worker->join();
     workers_.clear();
   }
   tick_.clear_rates();
-  try {
-    strategy_->on_stop(handle());
-  } catch (...) {
-    config_->log.write(TCPKIT_LOG_ERROR, "the strategy's on_stop threw; it is dropped");
-  }
+  (void)call_hook(Hook::kStop);
   lock.lock();
   state_ = RunState::kIdle;
   changed_.notify_all();
 }
 
 Status Server::stop() {
-  if (on_own_loop()) {
+  if (on_own_thread()) {
     request_stop();
     return TCPKIT_OK;
   }
-  Lock lock(mutex_);
-  changed_.wait(lock, [this] { return state_ != RunState::kStarting; });
+  Inside inside(*this);
+  changed_.wait(inside.lock, [this] { return state_ != RunState::kStarting; });
   if (state_ == RunState::kIdle) return TCPKIT_OK;
   if (state_ == RunState::kRunning) request_stop();
-  await_idle(lock);
+  await_end(inside.lock);
   return TCPKIT_OK;
 }
 
 Status Server::wait() {
-  if (on_own_loop()) {
+  if (on_own_thread()) {
     return fail(TCPKIT_E_WRONG_THREAD, "waiting on a loop of the server would never end");
   }
-  Lock lock(mutex_);
-  changed_.wait(lock, [this] { return state_ != RunState::kStarting; });
-  await_idle(lock);
+  Inside inside(*this);
+  changed_.wait(inside.lock, [this] { return state_ != RunState::kStarting; });
+  if (state_ != RunState::kIdle) await_end(inside.lock);
   return TCPKIT_OK;
 }
 
@@ -215,11 +238,11 @@ void* Server::free_elsewhere(void* server) noexcept {
 }
 
 void Server::free(Server* server) noexcept {
-  if (!server->on_own_loop()) {
+  if (!server->on_own_thread()) {
     (void)server->stop();
     {
       Lock lock(server->mutex_);
-      server->changed_.wait(lock, [server] { return !server->run_caller_inside_; });
+      server->changed_.wait(lock, [server] { return server->callers_inside_ == 0; });
     }
     delete server;
     return;

@@ -27,22 +27,6 @@ class OpenTask final : public Task {
   SocketAddress peer_;
 };
 
-class AddAcceptorTask final : public Task {
- public:
-  AddAcceptorTask(Worker& worker, AcceptSource source) noexcept
-      : worker_(worker), source_(source) {}
-  void run() noexcept override {
-    if (worker_.add_acceptor(source_) != TCPKIT_OK) {
-      worker_.host().config().log.write(TCPKIT_LOG_ERROR, "%s", last_error().message);
-    }
-    delete this;
-  }
-
- private:
-  Worker& worker_;
-  AcceptSource source_;
-};
-
 const char* error_text(int error_number, char (&buffer)[128]) noexcept {
   return strerror_r(error_number, buffer, sizeof buffer);
 }
@@ -64,12 +48,11 @@ Status Worker::add_acceptor(AcceptSource source) noexcept {
   }
 }
 
-Status Worker::post_acceptor(AcceptSource source) noexcept {
-  auto* task = new (std::nothrow) AddAcceptorTask(*this, source);
-  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a listener");
-  if (host_->loop().post(task)) return TCPKIT_OK;
-  delete task;
-  return fail(TCPKIT_E_NOT_RUNNING, "the server is stopping");
+void AddAcceptorTask::run() noexcept {
+  if (worker_.add_acceptor(source_) != TCPKIT_OK) {
+    worker_.host().config().log.write(TCPKIT_LOG_ERROR, "%s", last_error().message);
+  }
+  delete this;
 }
 
 Status Worker::start_thread() noexcept {
@@ -80,13 +63,9 @@ Status Worker::start_thread() noexcept {
 }
 
 void Worker::abandon() noexcept {
-  if (has_thread_) {
-    post_stop();
-    join();
-  } else {
-    acceptors_.clear();
-    host_->loop().close();
-  }
+  if (has_thread_) return join();
+  acceptors_.clear();
+  host_->abandon();
 }
 
 void* Worker::thread_main(void* worker) noexcept {

@@ -35,15 +35,15 @@ class Worker final : public AcceptSink {
 
   // Before the run, or on the loop.
   Status add_acceptor(AcceptSource source) noexcept;
-  // Any thread: adds it on the loop of a running worker.
-  Status post_acceptor(AcceptSource source) noexcept;
 
   // Starts a thread, with all signals blocked, that runs the loop.
   Status start_thread() noexcept;
   // Runs the loop on this thread.
   void run() noexcept;
   void join() noexcept;
-  // Undoes a start that failed elsewhere: ends the thread, or closes a loop that never ran.
+  bool has_thread() const noexcept { return has_thread_; }
+  // For a start that failed elsewhere: waits for a thread that was told to stop, or closes a loop
+  // that never ran.
   void abandon() noexcept;
   // Any thread, at most once per run.
   void post_stop() noexcept;
@@ -74,6 +74,18 @@ class Worker final : public AcceptSink {
   pthread_t thread_{};
   bool has_thread_ = false;
   bool pause_logged_ = false;
+};
+
+// Adds an acceptor to a worker that runs.
+class AddAcceptorTask final : public Task {
+ public:
+  AddAcceptorTask(Worker& worker, AcceptSource source) noexcept
+      : worker_(worker), source_(source) {}
+  void run() noexcept override;
+
+ private:
+  Worker& worker_;
+  AcceptSource source_;
 };
 
 }  // namespace tcpkit
