@@ -11,8 +11,6 @@
 namespace tcpkit {
 namespace {
 
-constexpr uint16_t kCopiedBytes = 0;
-constexpr uint16_t kSharedBytes = 1;
 // One event's answers fit into this; a block of 16 KiB with its header.
 constexpr size_t kUsualBlockBytes = (16u << 10) - sizeof(Block);
 constexpr size_t kLargestBlockBytes = (256u << 10) - sizeof(Block);
@@ -54,11 +52,11 @@ Block* take_chain(BlockPool& pool, size_t bytes) noexcept {
   return chain;
 }
 
-size_t block_bytes(Block* block) noexcept {
+}  // namespace
+
+size_t WriteQueue::block_bytes(Block* block) noexcept {
   return block->kind == kSharedBytes ? shared_entry(block).size : block->size();
 }
-
-}  // namespace
 
 void WriteQueue::push_back(Block* block) noexcept {
   block->next = nullptr;

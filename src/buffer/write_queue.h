@@ -24,6 +24,15 @@ class WriteQueue {
   bool empty() const noexcept { return bytes_ == 0; }
   size_t bytes() const noexcept { return bytes_; }
 
+  // Place for `bytes` more at the end of the last block, queued by this call and filled by the
+  // caller; nullptr if the block has no room for all of them.
+  uint8_t* claim(size_t bytes) noexcept {
+    if (last_ == nullptr || last_->kind != kCopiedBytes || last_->room() < bytes) return nullptr;
+    uint8_t* place = last_->bytes() + last_->end;
+    last_->end += static_cast<uint32_t>(bytes);
+    bytes_ += bytes;
+    return place;
+  }
   // Copies all pieces, or none of them if memory ran out.
   bool append(BlockPool& pool, std::span<const ByteView> pieces, size_t total_bytes) noexcept;
   // Adds a reference to buffer; false if memory ran out.
@@ -39,6 +48,11 @@ class WriteQueue {
   void settle(BlockPool& pool) noexcept;
 
  private:
+  // Kinds of blocks.
+  static constexpr uint16_t kCopiedBytes = 0;
+  static constexpr uint16_t kSharedBytes = 1;
+
+  static size_t block_bytes(Block* block) noexcept;
   void push_back(Block* block) noexcept;
   void pop_front(BlockPool& pool) noexcept;
 

@@ -133,9 +133,8 @@ void Conn::callback_threw() noexcept {
   begin_close({TCPKIT_CLOSE_CALLBACK, TCPKIT_E_CALLBACK, 0});
 }
 
-// Outside an event of its own a connection finishes at the end of the turn.
-void Conn::touch() noexcept {
-  if (in_event_ || listed_in_turn_ || ended_) return;
+void Conn::list_in_turn() noexcept {
+  if (listed_in_turn_ || ended_) return;
   listed_in_turn_ = true;
   host_.add_to_turn(*this);
 }
@@ -204,15 +203,15 @@ void Conn::on_timer() noexcept {
     touch();
     return;
   }
-  cause_ = {TCPKIT_CLOSE_TIMEOUT, TCPKIT_E_TIMED_OUT, 0};
+  forget_orderly_cause();
   reset_at_close(fd());
-  fail_now(cause_);
+  fail_now({TCPKIT_CLOSE_TIMEOUT, TCPKIT_E_TIMED_OUT, 0});
 }
 
 void Conn::stop_now() noexcept {
   if (state() == ConnState::kClosed) return;
   if (!queue_.empty() && !waits_writable_) flush_output();
-  if (!all_sent()) cause_.reason = 0;  // the close that was asked for did not come about
+  if (!all_sent()) forget_orderly_cause();
   fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
 }
 

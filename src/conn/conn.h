@@ -126,6 +126,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   }
 
   // conn_write.cpp
+  Status send_frame(const Envelope& envelope, ByteView packet) noexcept;
   bool send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
   bool send_shared_here(SharedBuffer& buffer) noexcept;
   void write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
@@ -148,7 +149,17 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void step(ConnStep step) noexcept;
   void begin_close(const CloseCause& cause) noexcept;
   void fail_now(const CloseCause& cause) noexcept;
-  void touch() noexcept;
+  // Outside an event of its own a connection finishes at the end of the turn.
+  void touch() noexcept {
+    if (!in_event_) list_in_turn();
+  }
+  void list_in_turn() noexcept;
+  // Something came between an orderly end that was begun and its success.
+  void forget_orderly_cause() noexcept {
+    const bool orderly =
+        cause_.reason == TCPKIT_CLOSE_LOCAL || cause_.reason == TCPKIT_CLOSE_PEER_FIN;
+    if (orderly) cause_.reason = 0;
+  }
   void end_event() noexcept;
   void advance_close() noexcept;
   void arm_close_timer() noexcept;

@@ -1,4 +1,6 @@
-// The way in: kernel -> one buffer per loop -> framer -> callback. An account of what is kept:
+// The way in: kernel -> one buffer per loop -> framer -> callback.
+
+// An account of what is kept on the way:
 //
 // Bytes are received into the loop's read buffer and cut there; packets are views into it. What is
 // no whole packet at the end is copied to a pooled block, the stash. A small stash goes back in
@@ -266,7 +268,7 @@ void Conn::discard_input() noexcept {
     peer_ended_ = true;
     return step(ConnStep::kPeerEnded);
   }
-  if (!all_sent()) cause_.reason = 0;  // the close that was asked for did not come about
+  if (!all_sent()) forget_orderly_cause();
   receive_failed(result.error_number);
 }
 

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "conn/conn.h"
 #include "conn/conn_host.h"
@@ -23,6 +24,16 @@ Status refused() noexcept {
 
 Status out_of_memory(size_t bytes) noexcept {
   return fail(TCPKIT_E_NO_MEMORY, "out of memory for %zu bytes to send", bytes);
+}
+
+// Headers and separators have one to eight bytes most of the time: a loop beats a call for them.
+uint8_t* put(uint8_t* place, ByteView bytes) noexcept {
+  if (bytes.size() > 8) {
+    std::memcpy(place, bytes.data(), bytes.size());
+  } else {
+    for (size_t i = 0; i < bytes.size(); ++i) place[i] = bytes[i];
+  }
+  return place + bytes.size();
 }
 
 size_t total_size(std::span<const ByteView> pieces) noexcept {
@@ -50,10 +61,29 @@ Status Conn::send_packet(ByteView packet) noexcept {
   Envelope envelope;
   const Status status = framing->encode(packet, envelope);
   if (status != TCPKIT_OK) return status;
+  const size_t total = envelope.header_size + packet.size() + envelope.trailer_size;
+  if (host_.loop().is_home()) {
+    uint8_t* place = queue_.claim(total);
+    if (place == nullptr) return send_frame(envelope, packet);
+    place = put(place, {envelope.header, envelope.header_size});
+    place = put(place, packet);
+    put(place, {envelope.trailer, envelope.trailer_size});
+    count_packet_written();
+    publish_queued();
+    touch();
+    return TCPKIT_OK;
+  }
   const ByteView pieces[] = {
       {envelope.header, envelope.header_size}, packet, {envelope.trailer, envelope.trailer_size}};
-  const size_t total = envelope.header_size + packet.size() + envelope.trailer_size;
-  if (!host_.loop().is_home()) return post_send(*this, pieces, total, Counted::kPacket);
+  return post_send(*this, pieces, total, Counted::kPacket);
+}
+
+// The frame that does not fit into the block at hand.
+Status Conn::send_frame(const Envelope& envelope, ByteView packet) noexcept {
+  const ByteView pieces[] = {
+      {envelope.header, envelope.header_size}, packet, {envelope.trailer, envelope.trailer_size}};
+  const size_t total = total_size(pieces);
+  if (total == 0) return TCPKIT_OK;
   if (!send_here(pieces, total)) return out_of_memory(total);
   count_packet_written();
   return TCPKIT_OK;
@@ -104,7 +134,7 @@ void Conn::send_posted(SharedBuffer& payload, Payload how) noexcept {
   const ByteView bytes = payload.view();
   if (!write_open()) {
     unsent_bytes_ += bytes.size();
-    return;
+    return touch();  // a close may wait for this task
   }
   const bool sent =
       how == Payload::kCopy ? send_here({&bytes, 1}, bytes.size()) : send_shared_here(payload);
@@ -193,9 +223,10 @@ void Conn::write_failed(int error_number) noexcept {
   queue_.clear(host_.blocks());
   publish_queued();
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;
+  forget_orderly_cause();
   const CloseCause cause{reset ? TCPKIT_CLOSE_PEER_RESET : TCPKIT_CLOSE_IO_ERROR,
                          status_from_errno(error_number), error_number};
-  cause_ = cause;
+  if (cause_.reason == 0) cause_ = cause;
   const bool reads_on = reset && state() == ConnState::kOpen && may_deliver() && !peer_ended_;
   if (!reads_on) fail_now(cause);
 }

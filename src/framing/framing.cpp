@@ -205,25 +205,13 @@ CutResult Framing::skip_to_separator(FramerState& state, ByteView bytes) const n
   return skipped == 0 ? cut_more(0) : cut_skip(skipped);
 }
 
-Status Framing::encode_length4(ByteView packet, Envelope& out) const noexcept {
-  if (packet.size() > UINT32_MAX) return length_field_.encode(packet, out);
-  uint32_t length = static_cast<uint32_t>(packet.size());
-  if (swaps_bytes_) length = __builtin_bswap32(length);
-  out.header_size = sizeof length;
-  out.trailer_size = 0;
-  out.trailer = out.own_trailer;
-  std::memcpy(out.header, &length, sizeof length);
-  return TCPKIT_OK;
-}
-
-Status Framing::encode(ByteView packet, Envelope& out) const noexcept {
+Status Framing::encode_other_shape(ByteView packet, Envelope& out) const noexcept {
   if (packet.size() > max_packet_size_) {
     return fail(TCPKIT_E_PACKET_TOO_BIG, "the packet has %zu bytes, max_packet_size is %zu",
                 packet.size(), max_packet_size_);
   }
   switch (shape_) {
     case Shape::kLength4:
-      return encode_length4(packet, out);
     case Shape::kLengthField:
       return length_field_.encode(packet, out);
     case Shape::kSeparator1:

@@ -72,6 +72,7 @@ class Framing {
   CutResult cut_unfinished(FramerState& state, ByteView bytes) const noexcept;
   CutResult cut_oversize(FramerState& state, ByteView bytes, uint64_t frame_size) const noexcept;
   Status encode_length4(ByteView packet, Envelope& out) const noexcept;
+  Status encode_other_shape(ByteView packet, Envelope& out) const noexcept;
 
   Shape shape_ = Shape::kCustom;
   bool swaps_bytes_ = false;  // kLength4: the byte order is not that of this machine
@@ -109,6 +110,22 @@ inline CutResult Framing::next_separator1(FramerState& state, ByteView bytes) co
   if (packet_size > max_packet_size_) return cut_found(state, bytes, packet_size);
   state.scanned_bytes = 0;
   return cut_packet(bytes.first(packet_size), packet_size + 1);
+}
+
+inline Status Framing::encode_length4(ByteView packet, Envelope& out) const noexcept {
+  uint32_t length = static_cast<uint32_t>(packet.size());
+  if (swaps_bytes_) length = __builtin_bswap32(length);
+  out.header_size = sizeof length;
+  out.trailer_size = 0;
+  out.trailer = out.own_trailer;
+  std::memcpy(out.header, &length, sizeof length);
+  return TCPKIT_OK;
+}
+
+inline Status Framing::encode(ByteView packet, Envelope& out) const noexcept {
+  const bool fits = packet.size() <= max_packet_size_ && packet.size() <= UINT32_MAX;
+  if (shape_ == Shape::kLength4 && fits) return encode_length4(packet, out);
+  return encode_other_shape(packet, out);
 }
 
 inline CutResult Framing::next(FramerState& state, ByteView bytes) const noexcept {

@@ -151,9 +151,11 @@ Status ListenSocket::take_over(const ListenSettings& settings) {
   SocketAddress bound;
   bound.size = sizeof bound.path;
   int error = getsockname(fd_, &bound.header, &bound.size) == 0 ? 0 : errno;
-  if (error == 0 && bound.family() != AF_UNIX) error = set_connection_options(fd_, settings);
+  const bool is_tcp = bound.family() == AF_INET || bound.family() == AF_INET6;
+  if (error == 0 && is_tcp) error = set_connection_options(fd_, settings);
   if (error == 0) error = set_buffer_sizes(fd_, settings);
   if (error == 0) return TCPKIT_OK;
+  fd_ = -1;  // a failed call leaves it to the caller
   return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
 }
 

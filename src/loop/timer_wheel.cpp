@@ -11,40 +11,41 @@
 namespace tcpkit {
 
 void TimerWheel::link(TimerNode*& head, TimerNode& node) noexcept {
-  node.place.next = head;
-  node.place.link_to_this = &head;
-  if (head != nullptr) head->place.link_to_this = &node.place.next;
+  node.wheel_place.next = head;
+  node.wheel_place.link_to_this = &head;
+  if (head != nullptr) head->wheel_place.link_to_this = &node.wheel_place.next;
   head = &node;
 }
 
 void TimerWheel::insert(TimerNode& node) noexcept {
   // A deadline beyond the reach waits in the last slot before it and is spread again from there.
-  const uint64_t at = std::clamp(node.place.deadline_ms, now_ms_, now_ms_ + kReachMs);
+  const uint64_t at = std::clamp(node.wheel_place.deadline_ms, now_ms_, now_ms_ + kReachMs);
   const uint64_t difference = (at ^ now_ms_) | 1;
   const auto highest_bit = static_cast<unsigned>(std::bit_width(difference) - 1);
   const unsigned ring = std::min(highest_bit / kSlotBits, kRingCount - 1);
   const auto slot = static_cast<unsigned>(at >> (ring * kSlotBits)) % kSlotCount;
-  node.place.ring = static_cast<uint8_t>(ring);
-  node.place.slot = static_cast<uint8_t>(slot);
+  node.wheel_place.ring = static_cast<uint8_t>(ring);
+  node.wheel_place.slot = static_cast<uint8_t>(slot);
   link(slots_[ring][slot], node);
   occupied_[ring] |= uint64_t{1} << slot;
 }
 
 void TimerWheel::arm(TimerNode& node, uint64_t deadline_ms) noexcept {
   disarm(node);
-  node.place.deadline_ms = deadline_ms;
+  node.wheel_place.deadline_ms = deadline_ms;
   insert(node);
 }
 
 void TimerWheel::disarm(TimerNode& node) noexcept {
   if (!node.armed()) return;
-  *node.place.link_to_this = node.place.next;
-  if (node.place.next != nullptr) node.place.next->place.link_to_this = node.place.link_to_this;
-  node.place.next = nullptr;
-  node.place.link_to_this = nullptr;
-  if (node.place.ring == kFiringRing) return;
-  if (slots_[node.place.ring][node.place.slot] == nullptr) {
-    occupied_[node.place.ring] &= ~(uint64_t{1} << node.place.slot);
+  *node.wheel_place.link_to_this = node.wheel_place.next;
+  if (node.wheel_place.next != nullptr)
+    node.wheel_place.next->wheel_place.link_to_this = node.wheel_place.link_to_this;
+  node.wheel_place.next = nullptr;
+  node.wheel_place.link_to_this = nullptr;
+  if (node.wheel_place.ring == kFiringRing) return;
+  if (slots_[node.wheel_place.ring][node.wheel_place.slot] == nullptr) {
+    occupied_[node.wheel_place.ring] &= ~(uint64_t{1} << node.wheel_place.slot);
   }
 }
 
@@ -71,7 +72,7 @@ void TimerWheel::fire(TimerNode*& firing) noexcept {
   while (firing != nullptr) {
     TimerNode& node = *firing;
     disarm(node);
-    if (node.place.deadline_ms > now_ms_) {
+    if (node.wheel_place.deadline_ms > now_ms_) {
       insert(node);
     } else {
       node.on_timer();
@@ -85,9 +86,9 @@ void TimerWheel::empty_slot(const NextSlot& next) noexcept {
   occupied_[next.ring] &= ~(uint64_t{1} << next.slot);
   while (head != nullptr) {  // oldest first, since each slot is a stack
     TimerNode& node = *head;
-    head = node.place.next;
-    if (head != nullptr) head->place.link_to_this = &slots_[next.ring][next.slot];
-    node.place.ring = kFiringRing;
+    head = node.wheel_place.next;
+    if (head != nullptr) head->wheel_place.link_to_this = &slots_[next.ring][next.slot];
+    node.wheel_place.ring = kFiringRing;
     link(firing, node);
   }
   fire(firing);

@@ -17,8 +17,8 @@ class TimerNode {
   // Called when the timer comes due; it is disarmed by then and may be armed again or freed.
   virtual void on_timer() noexcept = 0;
 
-  bool armed() const noexcept { return place.link_to_this != nullptr; }
-  uint64_t deadline_ms() const noexcept { return place.deadline_ms; }
+  bool armed() const noexcept { return wheel_place.link_to_this != nullptr; }
+  uint64_t deadline_ms() const noexcept { return wheel_place.deadline_ms; }
 
   // Of the wheel.
   struct Place {
@@ -28,7 +28,7 @@ class TimerNode {
     uint8_t ring = 0;
     uint8_t slot = 0;
   };
-  Place place;
+  Place wheel_place;
 
  protected:
   ~TimerNode() = default;

@@ -31,6 +31,15 @@ void UvNest::poll_once() noexcept {
   uv_run(&uv_loop_, UV_RUN_NOWAIT);
 }
 
+// libuv leaves the default action behind when the last watcher of a signal goes: then the host
+// gets back what it had. Another server that still runs keeps libuv's handler.
+void SignalWatcher::give_back_signal(int signal_number, const HostAction& before) noexcept {
+  struct sigaction now {};
+  sigaction(signal_number, nullptr, &now);
+  const bool left_default = (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
+  if (left_default && before.is_of_host) sigaction(signal_number, &before.action, nullptr);
+}
+
 Status SignalWatcher::open(OnSignal on_signal, void* owner) noexcept {
   on_signal_ = on_signal;
   owner_ = owner;
@@ -38,10 +47,14 @@ Status SignalWatcher::open(OnSignal on_signal, void* owner) noexcept {
   for (int i = 0; error == 0 && i < 2; ++i) {
     error = uv_signal_init(nest_.uv(), &handles_[i]);
     if (error != 0) break;
-    sigaction(kSignals[i], nullptr, &host_actions_[i]);
     ++open_handles_;
     handles_[i].data = this;
+    HostAction& before = host_actions_[i];
+    sigaction(kSignals[i], nullptr, &before.action);
     error = uv_signal_start(&handles_[i], on_uv_signal, kSignals[i]);
+    struct sigaction of_libuv {};
+    sigaction(kSignals[i], nullptr, &of_libuv);
+    before.is_of_host = before.action.sa_handler != of_libuv.sa_handler;
   }
   if (error == 0) {
     nest_.poll_once();
@@ -57,8 +70,7 @@ void SignalWatcher::close() noexcept {
   }
   nest_.close();
   while (open_handles_ > 0) {
-    --open_handles_;
-    sigaction(kSignals[open_handles_], &host_actions_[open_handles_], nullptr);
+    give_back_signal(kSignals[--open_handles_], host_actions_[open_handles_]);
   }
 }
 

@@ -46,12 +46,17 @@ class SignalWatcher {
 
  private:
   static constexpr int kSignals[] = {SIGINT, SIGTERM};
+  // What was there before us: the host's action, or that of libuv for another server.
+  struct HostAction {
+    struct sigaction action;
+    bool is_of_host;
+  };
+  static void give_back_signal(int signal_number, const HostAction& before) noexcept;
   static void on_uv_signal(uv_signal_t* handle, int signal_number) noexcept;
 
   UvNest nest_;
   uv_signal_t handles_[2]{};
-  // What the host had before: libuv would leave the default action behind.
-  struct sigaction host_actions_[2]{};
+  HostAction host_actions_[2]{};
   int open_handles_ = 0;
   OnSignal on_signal_ = nullptr;
   void* owner_ = nullptr;

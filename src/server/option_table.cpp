@@ -11,7 +11,6 @@ namespace {
 
 constexpr uint64_t kMaxU32 = std::numeric_limits<uint32_t>::max();
 constexpr uint64_t kMaxTime = UINT64_MAX - 1;
-constexpr uint64_t kMaxSize = SIZE_MAX - 1;
 constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
 
 #define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)

@@ -54,11 +54,10 @@ Status Server::listen(const char* address, const tcpkit_listen_options& options)
   if (status == TCPKIT_OK) status = listeners_.open(entry, loop_count());
   if (status != TCPKIT_OK) return status;
   const Lock lock(mutex_);
-  listeners_.entries().push_back(std::move(entry));
-  if (state_ == RunState::kRunning && !is_over()) {
-    status = post_acceptors(listeners_.entries().back());
-  }
-  if (status != TCPKIT_OK) listeners_.entries().pop_back();
+  std::vector<Listeners::Entry>& entries = listeners_.entries();
+  entries.reserve(entries.size() + 1);  // nothing may fail once acceptors are posted
+  if (state_ == RunState::kRunning && !is_over()) status = post_acceptors(entry);
+  if (status == TCPKIT_OK) entries.push_back(std::move(entry));
   return status;
 }
 

@@ -23,7 +23,7 @@ bool Server::is_over() const noexcept {
 bool Server::is_running() const noexcept {
   if (config_->fork_guard.in_child()) return false;
   const Lock lock(mutex_);
-  return state_ != RunState::kIdle && !is_over();
+  return state_ == RunState::kStarting || (state_ == RunState::kRunning && !is_over());
 }
 
 // ---- Starting ----
@@ -193,7 +193,6 @@ void Server::await_end(Lock& lock) noexcept {
 
 void Server::finish_run(Lock& lock) noexcept {
   state_ = RunState::kEnding;
-  listeners_.close_all();
   lock.unlock();
   for (const auto& worker : workers_) worker->join();
   {

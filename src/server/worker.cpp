@@ -117,7 +117,9 @@ void Worker::on_accept_failed(int error_number) noexcept {
 
 void Worker::on_accept_paused(int error_number) noexcept {
   char text[128];
-  host_->own_counters().accept_out_of_files.add(1);
+  const bool out_of_files = status_from_errno(error_number) == TCPKIT_E_TOO_MANY_FILES;
+  LoopCounters& counters = host_->own_counters();
+  (out_of_files ? counters.accept_out_of_files : counters.accept_errors).add(1);
   if (pause_logged_) return;
   pause_logged_ = true;
   host_->config().log.write(TCPKIT_LOG_WARNING, "accepting pauses: %s",
