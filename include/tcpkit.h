@@ -778,8 +778,8 @@ TCPKIT_API void tcpkit_listen_options_init(tcpkit_listen_options *options);
  *  closed at stop. A host name listens on its first address. After stop and start the same text is
  *  listened on again. options may be NULL. Returns TCPKIT_E_BAD_ADDRESS, TCPKIT_E_ADDRESS_IN_USE,
  *  TCPKIT_E_ADDRESS_NOT_AVAILABLE, TCPKIT_E_PERMISSION, TCPKIT_E_NO_SUCH_FILE, TCPKIT_E_RESOLVE,
- *  TCPKIT_E_TOO_MANY_FILES, TCPKIT_E_IO or TCPKIT_E_INVALID_ARGUMENT; the message names address
- *  and cause.
+ *  TCPKIT_E_TOO_MANY_FILES, TCPKIT_E_IO, TCPKIT_E_NOT_RUNNING while the server stops, or
+ *  TCPKIT_E_INVALID_ARGUMENT; the message names address and cause.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_server_listen(tcpkit_server *server, const char *address,
                                               const tcpkit_listen_options *options);

@@ -70,7 +70,8 @@ void SignalWatcher::close() noexcept {
   }
   nest_.close();
   while (open_handles_ > 0) {
-    give_back_signal(kSignals[--open_handles_], host_actions_[open_handles_]);
+    --open_handles_;
+    give_back_signal(kSignals[open_handles_], host_actions_[open_handles_]);
   }
 }
 

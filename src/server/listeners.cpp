@@ -37,6 +37,11 @@ Status Listeners::make_entry(const char* address, const tcpkit_listen_options& l
   settings.backlog = static_cast<int>(backlog > 0x7FFFFFFFu ? 0x7FFFFFFFu : backlog);
   settings.reuse_port =
       is_tcp(network) && switched_on(listen_options.reuse_port, options_.reuse_port);
+  if (settings.reuse_port && options_.pool_size != TCPKIT_UNLIMITED) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT,
+                "listen options: reuse_port excludes the server's pool_size: the kernel chooses "
+                "the loop");
+  }
   settings.dual_stack =
       network == TCPKIT_NETWORK_TCP && switched_on(listen_options.dual_stack, options_.dual_stack);
   settings.no_delay = options_.no_delay == TCPKIT_ON;
