@@ -1,0 +1,142 @@
+// Counts the heap allocations of the whole process: none per message once a connection is warm.
+// An executable of its own, since it replaces malloc; through the public interface only.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+
+#include "integration/child_process.h"
+#include "integration/server_fixture.h"
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<uint64_t> allocations{0};
+
+void count_one() {
+  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+// Sanitizers have a malloc of their own.
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+extern "C" {
+void* __libc_malloc(size_t size);
+void* __libc_calloc(size_t count, size_t size);
+void* __libc_realloc(void* memory, size_t size);
+void* __libc_memalign(size_t alignment, size_t size);
+
+void* malloc(size_t size) {
+  count_one();
+  return __libc_malloc(size);
+}
+void* calloc(size_t count, size_t size) {
+  count_one();
+  return __libc_calloc(count, size);
+}
+void* realloc(void* memory, size_t size) {
+  count_one();
+  return __libc_realloc(memory, size);
+}
+void* memalign(size_t alignment, size_t size) {
+  count_one();
+  return __libc_memalign(alignment, size);
+}
+void* aligned_alloc(size_t alignment, size_t size) {
+  count_one();
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** out_memory, size_t alignment, size_t size) {
+  count_one();
+  *out_memory = __libc_memalign(alignment, size);
+  return *out_memory == nullptr ? ENOMEM : 0;
+}
+}
+#endif
+
+using namespace testkit;
+
+namespace {
+
+constexpr int kWarmUp = 2000;
+constexpr int kMeasured = 20'000;
+
+// A server without the recording fixture, which allocates.
+ServerOwner echo_server(const tcpkit_framing& framing) {
+  tcpkit_server_options options = with_loops(1);
+  options.framing = framing;
+  tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
+  handlers.on_data = [](tcpkit_conn* conn, const uint8_t* data, size_t size, void*) {
+    tcpkit_conn_send(conn, data, size);
+  };
+  handlers.on_packet = [](tcpkit_conn* conn, const uint8_t* data, size_t size, void*) {
+    tcpkit_conn_send_packet(conn, data, size);
+  };
+  tcpkit_server* server = nullptr;
+  EXPECT_EQ(TCPKIT_OK, tcpkit_server_create(&options, &handlers, &server));
+  EXPECT_EQ(TCPKIT_OK, tcpkit_server_listen(server, "tcp://127.0.0.1:0", nullptr));
+  EXPECT_EQ(TCPKIT_OK, tcpkit_server_start(server));
+  return ServerOwner(server);
+}
+
+// Sends stream in pieces and takes its echo, without allocating.
+void exchange(const RawClient& client, std::string_view stream, size_t piece_size) {
+  char answer[4096];
+  for (size_t i = 0; i < stream.size(); i += piece_size) {
+    const std::string_view piece = stream.substr(i, piece_size);
+    ASSERT_EQ(static_cast<ssize_t>(piece.size()),
+              send(client.fd(), piece.data(), piece.size(), MSG_NOSIGNAL));
+  }
+  ASSERT_EQ(static_cast<ssize_t>(stream.size()),
+            recv(client.fd(), answer, stream.size(), MSG_WAITALL));
+}
+
+uint64_t allocations_of_echoes(const tcpkit_framing& framing, std::string_view stream,
+                               size_t piece_size) {
+  const ServerOwner server = echo_server(framing);
+  const RawClient client(listener_address(server.get()));
+  for (int i = 0; i < kWarmUp; ++i) exchange(client, stream, piece_size);
+  allocations = 0;
+  counting = true;
+  for (int i = 0; i < kMeasured; ++i) exchange(client, stream, piece_size);
+  counting = false;
+  return allocations;
+}
+
+class Allocations : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (kThreadSanitizer || kAddressSanitizer) GTEST_SKIP() << "a sanitizer owns malloc";
+    counting = true;
+    allocations = 0;
+    const std::string longer_than_any_inline_buffer(100, 'x');
+    counting = false;
+    ASSERT_GT(allocations, 0u) << "malloc is not ours";
+  }
+};
+
+TEST_F(Allocations, AreNonePerMessageOfAPlainEcho) {
+  EXPECT_EQ(0u, allocations_of_echoes(TCPKIT_FRAMING_INIT, "sixteen bytes...", 16));
+}
+
+TEST_F(Allocations, AreNonePerMessageOfALineEcho) {
+  EXPECT_EQ(0u, allocations_of_echoes(tcpkit_framing_line(), "one line\nand another\n", 21));
+}
+
+TEST_F(Allocations, AreNonePerMessageThatComesInThreeReads) {
+  EXPECT_EQ(0u, allocations_of_echoes(tcpkit_framing_line(), "a line that comes in parts\n", 9));
+}
+
+TEST_F(Allocations, AreNonePerMessageOfALengthPrefixedEcho) {
+  using namespace std::string_view_literals;
+  const tcpkit_framing framing = tcpkit_framing_length(4, TCPKIT_BIG_ENDIAN);
+  EXPECT_EQ(0u, allocations_of_echoes(framing, "\0\0\0\5hello\0\0\0\0\0\0\0\1x"sv, 18));
+}
+
+TEST_F(Allocations, AreNonePerMessageOfAVarintEcho) {
+  EXPECT_EQ(0u, allocations_of_echoes(tcpkit_framing_varint(), "\5hello\1x", 8));
+}
+
+}  // namespace
