@@ -7,9 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 
@@ -23,14 +21,12 @@ constexpr Status kNoStatus = 1;
 std::map<std::string, Status> statuses_of_header() {
   const auto unit_folder = std::filesystem::path(__FILE__).parent_path().parent_path();
   std::ifstream header(unit_folder.parent_path().parent_path() / "include" / "tcpkit.h");
-  std::stringstream text;
-  text << header.rdbuf();
-  const std::string whole = text.str();
-  const std::regex constant(R"((TCPKIT_(?:OK|E_[A-Z_]+)) = (-?\d+))");
   std::map<std::string, Status> statuses;
-  for (std::sregex_iterator found(whole.begin(), whole.end(), constant), end; found != end;
-       ++found) {
-    statuses[(*found)[1]] = std::stoi((*found)[2]);
+  std::string name;
+  for (std::string word; header >> word; name = word) {
+    const bool is_status = name == "TCPKIT_OK" || name.starts_with("TCPKIT_E_");
+    if (!is_status || word != "=") continue;
+    header >> statuses[name];
   }
   return statuses;
 }
