@@ -62,6 +62,7 @@ TEST(Lifecycle, AStoppedServerStartsAgainWithTotalsKeptAndFreshIds) {
   RawClient again = server.connect();
   again.send("678");
   EXPECT_EQ("678", again.receive(3));
+  ASSERT_TRUE(server.settle());
   const tcpkit_metrics metrics = server.metrics();
   EXPECT_EQ(8u, metrics.total_read);
   EXPECT_EQ(8u, metrics.total_written);

@@ -185,6 +185,7 @@ TEST(Sending, FlushInsideACallbackWritesAtOnce) {
   RawClient client = server.connect();
   client.send("go");
   EXPECT_EQ("12345", client.receive(5));
+  ASSERT_TRUE(server.settle());
   EXPECT_EQ(0u, before);
   EXPECT_EQ(5u, after);
 }
