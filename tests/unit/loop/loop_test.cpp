@@ -261,9 +261,10 @@ TEST_F(LoopTest, GivesDeadlinesThatAreNeverEarly) {
   for (const uint64_t delay_ms : {0u, 1u, 50u, 1'000'000u}) {
     for (int i = 0; i < 1000; ++i) {
       const uint64_t before_ns = monotonic_ns();
-      EXPECT_GE(loop_.deadline_in(delay_ms) * 1'000'000, before_ns + delay_ms * 1'000'000);
-      EXPECT_LE(loop_.deadline_in(delay_ms) * 1'000'000,
-                monotonic_ns() + delay_ms * 1'000'000 + 999'999);
+      const uint64_t deadline_ns = loop_.deadline_in(delay_ms) * 1'000'000;
+      const uint64_t after_ns = monotonic_ns();
+      EXPECT_GE(deadline_ns, before_ns + delay_ms * 1'000'000);
+      EXPECT_LE(deadline_ns, after_ns + delay_ms * 1'000'000 + 999'999);
     }
   }
   EXPECT_EQ(loop_.deadline_in(UINT64_MAX), UINT64_MAX);
