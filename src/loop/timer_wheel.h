@@ -71,12 +71,16 @@ class TimerWheel {
     uint64_t start_ms;
   };
   bool find_next(NextSlot& found) const noexcept;
-  void insert(TimerNode& node) noexcept;
+  void insert(TimerNode& node, uint64_t at_ms) noexcept;
   void link(TimerNode*& head, TimerNode& node) noexcept;
   void empty_slot(const NextSlot& next) noexcept;
   void fire(TimerNode*& firing) noexcept;
 
   uint64_t now_ms_ = 0;
+  // Inside advance(): a timer armed for the past waits until after this, so that one which arms
+  // itself again and again does not hold advance() up for ever.
+  uint64_t advancing_to_ms_ = 0;
+  bool advancing_ = false;
   std::array<uint64_t, kRingCount> occupied_{};  // one bit per slot
   std::array<std::array<TimerNode*, kSlotCount>, kRingCount> slots_{};
 };
