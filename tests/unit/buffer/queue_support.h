@@ -16,8 +16,12 @@ inline ByteView bytes_of(std::string_view text) {
 
 // Text in which no two near places look alike.
 inline std::string patterned_text(size_t size, size_t seed = 0) {
-  std::string text(size, '\0');
-  for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>((i + seed) % 251);
+  std::string cycle(251, '\0');
+  for (size_t i = 0; i < cycle.size(); ++i) cycle[i] = static_cast<char>((i + seed) % cycle.size());
+  std::string text;
+  text.reserve(size + cycle.size());
+  while (text.size() < size) text += cycle;
+  text.resize(size);
   return text;
 }
 
