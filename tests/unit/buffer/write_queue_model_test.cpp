@@ -36,12 +36,10 @@ class Model {
     }
   }
 
-  ::testing::AssertionResult agrees() const {
-    if (queue_.queue.bytes() != expected_.size()) return ::testing::AssertionFailure() << "size";
-    if (queue_.queue.empty() != expected_.empty()) return ::testing::AssertionFailure() << "empty";
-    if (queue_.text() != expected_) return ::testing::AssertionFailure() << "bytes";
-    return ::testing::AssertionSuccess();
+  bool agrees_in_size() const {
+    return queue_.queue.bytes() == expected_.size() && queue_.queue.empty() == expected_.empty();
   }
+  bool agrees_in_bytes() const { return queue_.text() == expected_; }
 
  private:
   size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
@@ -91,7 +89,9 @@ TEST(WriteQueueModel, HoldsWhatAStringHolds) {
     Model model(seed);
     for (int step = 0; step < 1500; ++step) {
       model.do_something();
-      ASSERT_TRUE(model.agrees()) << "seed " << seed << ", step " << step;
+      ASSERT_TRUE(model.agrees_in_size()) << "seed " << seed << ", step " << step;
+      if (step % 10 != 0) continue;  // a compare of all bytes takes most of the time
+      ASSERT_TRUE(model.agrees_in_bytes()) << "seed " << seed << ", step " << step;
     }
   }
 }
