@@ -92,8 +92,7 @@ Status Conn::send_frame(const Envelope& envelope, ByteView packet) noexcept {
   const ByteView pieces[] = {
       {envelope.header, envelope.header_size}, packet, {envelope.trailer, envelope.trailer_size}};
   const size_t total = total_size(pieces);
-  if (total == 0) return TCPKIT_OK;
-  if (!send_here(pieces, total)) return out_of_memory(total);
+  if (total > 0 && !send_here(pieces, total)) return out_of_memory(total);
   count_packet_written();
   return TCPKIT_OK;
 }

@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string_view>
@@ -34,6 +35,11 @@ const Scheme* find_scheme(tcpkit_network network) noexcept {
   return nullptr;
 }
 
+// Of a part that a message names; what is longer is cut, so that the reason behind it is not.
+int shown_length(std::string_view part) noexcept {
+  return static_cast<int>(std::min<size_t>(part.size(), 40));
+}
+
 bool parse_number(std::string_view text, uint32_t largest, uint32_t& number) noexcept {
   const char* end = text.data() + text.size();
   auto [stop, error] = std::from_chars(text.data(), end, number);
@@ -43,36 +49,40 @@ bool parse_number(std::string_view text, uint32_t largest, uint32_t& number) noe
 Status parse_host_and_port(const char* text, std::string_view rest, tcpkit_address& address) {
   const size_t colon = rest.rfind(':');
   if (colon == std::string_view::npos) {
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\" has no port", text);
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\" has no port", text);
   }
   const std::string_view port = rest.substr(colon + 1);
   if (!parse_number(port, kLargestPort, address.port)) {
     return fail(TCPKIT_E_BAD_ADDRESS,
-                "address \"%s\": port \"%.*s\" is not a number from 0 to 65535", text,
-                static_cast<int>(port.size()), port.data());
+                "address \"%.200s\": port \"%.*s\" is not a number from 0 to 65535", text,
+                shown_length(port), port.data());
   }
   std::string_view host = rest.substr(0, colon);
   if (host.starts_with('[') != host.ends_with(']')) {
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\": brackets do not match", text);
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\": brackets do not match", text);
   }
   const bool bracketed = host.starts_with('[');
   if (bracketed) host = host.substr(1, host.size() - 2);
   if (!bracketed && host.find(':') != std::string_view::npos) {
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\": an IPv6 address needs brackets", text);
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\": an IPv6 address needs brackets", text);
   }
   if (host.size() >= sizeof address.host) {
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\": the host has more than 255 bytes", text);
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\": the host has more than 255 bytes", text);
   }
   std::memcpy(address.host, host.data(), host.size());
   return TCPKIT_OK;
 }
 
+bool is_unix_path(std::string_view path) noexcept {
+  return !path.empty() && path != "@" && path.size() < sizeof(sockaddr_un::sun_path);
+}
+
 Status parse_unix_path(const char* text, std::string_view path, tcpkit_address& address) {
   if (path.empty() || path == "@") {
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\" has no path", text);
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\" has no path", text);
   }
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\": the path has more than %zu bytes", text,
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\": the path has more than %zu bytes", text,
                 sizeof(sockaddr_un::sun_path) - 1);
   }
   std::memcpy(address.host, path.data(), path.size());
@@ -107,8 +117,10 @@ std::string host_port_text(const std::string& host, uint16_t port) {
 }
 
 std::string unix_path_text(const SocketAddress& address) {
-  const size_t size = address.size - offsetof(sockaddr_un, sun_path);
   if (address.size <= offsetof(sockaddr_un, sun_path)) return "unix";
+  // The kernel counts a NUL behind a path that fills the whole of sun_path.
+  const size_t size = std::min<size_t>(address.size - offsetof(sockaddr_un, sun_path),
+                                       sizeof address.path.sun_path);
   const char* path = address.path.sun_path;
   if (path[0] == '\0') return "@" + std::string(path + 1, size - 1);
   return std::string(path, strnlen(path, size));
@@ -180,11 +192,11 @@ Status parse_address(const char* text, tcpkit_address& address) noexcept {
     if (scheme.network == TCPKIT_NETWORK_UNIX) return parse_unix_path(text, rest, address);
     if (scheme.network != TCPKIT_NETWORK_FD) return parse_host_and_port(text, rest, address);
     if (parse_number(rest, kLargestDescriptor, address.port)) return TCPKIT_OK;
-    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%s\": \"%.*s\" is not a descriptor number", text,
-                static_cast<int>(rest.size()), rest.data());
+    return fail(TCPKIT_E_BAD_ADDRESS, "address \"%.200s\": \"%.*s\" is not a descriptor number",
+                text, shown_length(rest), rest.data());
   }
   return fail(TCPKIT_E_BAD_ADDRESS,
-              "address \"%s\" does not begin with tcp://, tcp4://, tcp6://, unix:// or fd://",
+              "address \"%.200s\" does not begin with tcp://, tcp4://, tcp6://, unix:// or fd://",
               text);
 }
 
@@ -193,8 +205,12 @@ std::string format_address(const tcpkit_address& address) {
   if (scheme == nullptr) return {};
   const std::string prefix(scheme->prefix);
   const std::string host(address.host, strnlen(address.host, sizeof address.host));
-  if (address.network == TCPKIT_NETWORK_FD) return prefix + std::to_string(address.port);
-  if (address.network == TCPKIT_NETWORK_UNIX) return host.empty() ? host : prefix + host;
+  if (host.size() == sizeof address.host) return {};
+  if (address.network == TCPKIT_NETWORK_FD) {
+    return address.port > kLargestDescriptor ? std::string()
+                                             : prefix + std::to_string(address.port);
+  }
+  if (address.network == TCPKIT_NETWORK_UNIX) return is_unix_path(host) ? prefix + host : "";
   if (address.port > kLargestPort) return {};
   return prefix + host_port_text(host, static_cast<uint16_t>(address.port));
 }

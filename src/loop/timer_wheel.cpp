@@ -17,9 +17,9 @@ void TimerWheel::link(TimerNode*& head, TimerNode& node) noexcept {
   head = &node;
 }
 
-void TimerWheel::insert(TimerNode& node, uint64_t at_ms) noexcept {
+void TimerWheel::insert(TimerNode& node) noexcept {
   // A deadline beyond the reach waits in the last slot before it and is spread again from there.
-  const uint64_t at = std::clamp(at_ms, now_ms_, now_ms_ + kReachMs);
+  const uint64_t at = std::clamp(node.wheel_place.deadline_ms, now_ms_, now_ms_ + kReachMs);
   const uint64_t difference = (at ^ now_ms_) | 1;
   const auto highest_bit = static_cast<unsigned>(std::bit_width(difference) - 1);
   const unsigned ring = std::min(highest_bit / kSlotBits, kRingCount - 1);
@@ -32,8 +32,9 @@ void TimerWheel::insert(TimerNode& node, uint64_t at_ms) noexcept {
 
 void TimerWheel::arm(TimerNode& node, uint64_t deadline_ms) noexcept {
   disarm(node);
-  node.wheel_place.deadline_ms = deadline_ms;
-  insert(node, advancing_ ? std::max(deadline_ms, advancing_to_ms_ + 1) : deadline_ms);
+  const uint64_t earliest_ms = advancing_ ? advancing_to_ms_ + 1 : 0;
+  node.wheel_place.deadline_ms = std::max(deadline_ms, earliest_ms);
+  insert(node);
 }
 
 void TimerWheel::disarm(TimerNode& node) noexcept {
@@ -73,7 +74,7 @@ void TimerWheel::fire(TimerNode*& firing) noexcept {
     TimerNode& node = *firing;
     disarm(node);
     if (node.wheel_place.deadline_ms > now_ms_) {
-      insert(node, node.wheel_place.deadline_ms);
+      insert(node);
     } else {
       node.on_timer();
     }

@@ -71,7 +71,7 @@ class TimerWheel {
     uint64_t start_ms;
   };
   bool find_next(NextSlot& found) const noexcept;
-  void insert(TimerNode& node, uint64_t at_ms) noexcept;
+  void insert(TimerNode& node) noexcept;
   void link(TimerNode*& head, TimerNode& node) noexcept;
   void empty_slot(const NextSlot& next) noexcept;
   void fire(TimerNode*& firing) noexcept;

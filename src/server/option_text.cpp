@@ -122,7 +122,7 @@ Status set_framing(const OptionRow& row, const char* text, tcpkit_framing& frami
   char cause[256];
   std::strncpy(cause, last_error().message, sizeof cause - 1);
   cause[sizeof cause - 1] = '\0';
-  return fail(status, "%s: %s", row.key, cause);
+  return fail(status, "%s: \"%s\": %s", row.key, text, cause);
 }
 
 }  // namespace
