@@ -147,11 +147,19 @@ void Conn::finish_turn() noexcept {
 void Conn::end_event() noexcept {
   if (ended_) return;
   in_event_ = true;
-  if (state() != ConnState::kClosed && !queue_.empty() && !waits_writable_) flush_output();
-  advance_close();
-  if (state() != ConnState::kClosed) update_interest();
+  if (state() != ConnState::kClosed && has_output() && !waits_writable_) flush_output();
+  if (!is_settled()) {
+    advance_close();
+    if (state() != ConnState::kClosed) update_interest();
+    if (state() == ConnState::kClosed) return finish_close();
+  }
   in_event_ = false;
-  if (state() == ConnState::kClosed) finish_close();
+}
+
+// Nothing to do but to read on: the way that nearly every event ends.
+bool Conn::is_settled() const noexcept {
+  return state() == ConnState::kOpen && watched_events_ == EPOLLIN && !paused_ && !peer_ended_ &&
+         !waits_writable_ && !shutdown_wanted_;
 }
 
 void Conn::arm_close_timer() noexcept {
@@ -233,6 +241,7 @@ void Conn::give_up_descriptor() noexcept {
 
 void Conn::finish_close() noexcept {
   in_event_ = true;  // what the handlers ask of this connection changes nothing any more
+  drop_event_output();
   if (armed()) host_.loop().timers().disarm(*this);
   unsent_bytes_ += queue_.bytes() + posted_bytes_.load(std::memory_order_relaxed);
   if (stash_ != nullptr && partial_bytes_ == 0) partial_bytes_ = stash_->size();

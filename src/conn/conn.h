@@ -130,7 +130,14 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
   bool send_shared_here(SharedBuffer& buffer) noexcept;
   void write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
+  uint8_t* claim_output(size_t bytes) noexcept;
+  uint8_t* claim_after_flush(size_t bytes) noexcept;
+  bool has_output() const noexcept { return pending_bytes() > 0; }
+  size_t pending_bytes() const noexcept;
+  bool spill_event_output() noexcept;
+  void drop_event_output() noexcept;
   void flush_output() noexcept;
+  void write_event_output() noexcept;
   void write_queue() noexcept;
   void account_written(size_t bytes) noexcept;
   void write_failed(int error_number) noexcept;
@@ -142,7 +149,9 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool all_sent() const noexcept {
     return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0;
   }
-  void publish_queued() noexcept { queued_bytes_.store(queue_.bytes(), std::memory_order_relaxed); }
+  void publish_queued() noexcept {
+    queued_bytes_.store(pending_bytes(), std::memory_order_relaxed);
+  }
 
   // conn.cpp
   ConnState state() const noexcept { return state_.load(std::memory_order_relaxed); }
@@ -161,6 +170,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
     if (orderly) cause_.reason = 0;
   }
   void end_event() noexcept;
+  bool is_settled() const noexcept;
   void advance_close() noexcept;
   void arm_close_timer() noexcept;
   void update_interest() noexcept;

@@ -21,6 +21,7 @@ Status ConnHost::open() noexcept {
       return fail(TCPKIT_E_NO_MEMORY, "out of memory for a read buffer of %zu bytes", size);
     }
   }
+  if (!event_output_.allocate()) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a loop");
   stopping_ = false;
   return loop_.open();
 }

@@ -8,6 +8,7 @@
 
 #include "base/ref.h"
 #include "buffer/block_pool.h"
+#include "buffer/event_output.h"
 #include "conn/conn.h"
 #include "conn/conn_config.h"
 #include "conn/conn_slab.h"
@@ -66,6 +67,8 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   // For connections.
   LoopCounters& own_counters() noexcept { return counters_; }
   BlockPool& blocks() noexcept { return blocks_; }
+  // Of the one connection whose event runs.
+  EventOutput& event_output() noexcept { return event_output_; }
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
   void add_to_turn(Conn& conn) noexcept;
   void add_to_deliver(Conn& conn) noexcept;
@@ -81,6 +84,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   Loop loop_;
   UserWork work_;
   BlockPool blocks_;
+  EventOutput event_output_;
   ConnSlab slab_;
   LoopCounters counters_;
   std::unique_ptr<uint8_t[]> read_buffer_;

@@ -1,6 +1,6 @@
-// The way out: user -> encoder -> write queue -> one system call per event. Small sends are copied
-// into the connection's block and leave together at the end of the event or turn; a large one is
-// written at once, straight from the user's memory, and only its rest is copied.
+// The way out: user -> encoder -> one system call per event. Small sends are copied together,
+// inside an event into the loop's output buffer, elsewhere into the connection's write queue; a
+// large one is written at once, straight from the user's memory, and only its rest is copied.
 #include <sys/epoll.h>
 
 #include <array>
@@ -27,7 +27,8 @@ Status out_of_memory(size_t bytes) noexcept {
 }
 
 // Headers and separators have a few bytes most of the time: two moves that may overlap beat a call.
-uint8_t* put_few(uint8_t* target, const uint8_t* bytes, size_t size) noexcept {
+[[gnu::always_inline]] inline uint8_t* put_few(uint8_t* target, const uint8_t* bytes,
+                                               size_t size) noexcept {
   if (size > 8) {
     std::memcpy(target, bytes, size);
   } else if (size >= 4) {
@@ -45,6 +46,11 @@ uint8_t* put_few(uint8_t* target, const uint8_t* bytes, size_t size) noexcept {
   return target + size;
 }
 
+uint8_t* put(uint8_t* target, ByteView bytes) noexcept {
+  if (!bytes.empty()) std::memcpy(target, bytes.data(), bytes.size());
+  return target + bytes.size();
+}
+
 size_t total_size(std::span<const ByteView> pieces) noexcept {
   size_t total = 0;
   for (const ByteView& piece : pieces) total += piece.size();
@@ -53,12 +59,50 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 
 }  // namespace
 
+// Place for a small send: in the loop's output buffer during an event of this connection, unless
+// older bytes wait; else in its last block. nullptr if there is none.
+[[gnu::always_inline]] inline uint8_t* Conn::claim_output(size_t bytes) noexcept {
+  const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
+  if (!in_own_event) return queue_.claim(bytes);
+  EventOutput& output = host_.event_output();
+  uint8_t* target = output.claim(bytes);
+  if (target != nullptr || bytes > EventOutput::kBytes) return target;
+  return claim_after_flush(bytes);
+}
+
+uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
+  flush_output();
+  return queue_.empty() ? host_.event_output().claim(bytes) : queue_.claim(bytes);
+}
+
 Status Conn::send(std::span<const ByteView> pieces) noexcept {
   if (sends_refused_.load(std::memory_order_relaxed)) return refused();
   const size_t total = total_size(pieces);
   if (total == 0) return TCPKIT_OK;
   if (!host_.loop().is_home()) return post_send(*this, pieces, total, Counted::kBytes);
-  return send_here(pieces, total) ? TCPKIT_OK : out_of_memory(total);
+  uint8_t* target = total < kWriteThroughBytes ? claim_output(total) : nullptr;
+  if (target == nullptr) return send_here(pieces, total) ? TCPKIT_OK : out_of_memory(total);
+  for (const ByteView& piece : pieces) target = put(target, piece);
+  publish_queued();
+  touch();
+  return TCPKIT_OK;
+}
+
+size_t Conn::pending_bytes() const noexcept {
+  return queue_.bytes() + (in_event_ ? host_.event_output().size() : 0);
+}
+
+// Before something is queued that cannot go into the loop's buffer.
+bool Conn::spill_event_output() noexcept {
+  if (!in_event_ || host_.event_output().size() == 0) return true;
+  const ByteView bytes = host_.event_output().take();
+  if (queue_.append(host_.blocks(), {&bytes, 1}, bytes.size())) return true;
+  (void)host_.event_output().claim(bytes.size());  // it stays where it is
+  return false;
+}
+
+void Conn::drop_event_output() noexcept {
+  unsent_bytes_ += host_.event_output().take().size();
 }
 
 Status Conn::send_packet(ByteView packet) noexcept {
@@ -72,11 +116,11 @@ Status Conn::send_packet(ByteView packet) noexcept {
   if (status != TCPKIT_OK) return status;
   const size_t total = envelope.header_size + packet.size() + envelope.trailer_size;
   if (host_.loop().is_home()) {
-    uint8_t* target = queue_.claim(total);
+    uint8_t* target = claim_output(total);
     if (target == nullptr) return send_frame(envelope, packet);
     target = put_few(target, envelope.header, envelope.header_size);
-    if (!packet.empty()) std::memcpy(target, packet.data(), packet.size());
-    put_few(target + packet.size(), envelope.trailer, envelope.trailer_size);
+    target = put(target, packet);
+    put_few(target, envelope.trailer, envelope.trailer_size);
     count_packet_written();
     publish_queued();
     touch();
@@ -106,7 +150,7 @@ Status Conn::send_shared(SharedBuffer& buffer) noexcept {
 
 Status Conn::flush() noexcept {
   if (is_closed()) return refused();
-  if (host_.loop().is_home() && !queue_.empty() && !waits_writable_) {
+  if (host_.loop().is_home() && has_output() && !waits_writable_) {
     flush_output();
     touch();
   }
@@ -123,6 +167,7 @@ bool Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexc
     touch();
     return true;
   }
+  if (!spill_event_output()) return false;
   if (!queue_.append(host_.blocks(), pieces, total_bytes)) return false;
   publish_queued();
   touch();
@@ -130,6 +175,7 @@ bool Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexc
 }
 
 bool Conn::send_shared_here(SharedBuffer& buffer) noexcept {
+  if (!spill_event_output()) return false;
   if (!queue_.append_shared(host_.blocks(), buffer)) return false;
   publish_queued();
   touch();
@@ -152,7 +198,7 @@ void Conn::send_posted(SharedBuffer& payload, Payload how) noexcept {
 }
 
 void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
-  if (!queue_.empty()) flush_output();
+  if (has_output()) flush_output();
   std::array<ByteView, 8> rest{};
   std::array<iovec, 8> entries{};
   IoResult result{0, EAGAIN};
@@ -197,9 +243,29 @@ void Conn::account_written(size_t bytes) noexcept {
 void Conn::flush_output() noexcept {
   if (flushing_) return;
   flushing_ = true;
-  write_queue();
+  if (in_event_) write_event_output();
+  if (!waits_writable_) write_queue();
   flushing_ = false;
   publish_queued();
+}
+
+void Conn::write_event_output() noexcept {
+  const ByteView bytes = host_.event_output().take();
+  if (bytes.empty()) return;
+  iovec entry{const_cast<uint8_t*>(bytes.data()), bytes.size()};
+  const IoResult result = send_gathered(fd(), {&entry, 1});
+  account_written(result.bytes);
+  if (result.bytes == bytes.size()) return;
+  const ByteView rest = bytes.subspan(result.bytes);
+  if (!queue_.append(host_.blocks(), {&rest, 1}, rest.size())) {
+    unsent_bytes_ += rest.size();
+    return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+  }
+  if (result.error_number != 0 && result.error_number != EAGAIN) {
+    return write_failed(result.error_number);
+  }
+  waits_writable_ = true;
+  queue_.settle(host_.blocks());
 }
 
 void Conn::write_queue() noexcept {

@@ -125,7 +125,13 @@ inline Status Framing::encode_length4(ByteView packet, Envelope& out) const noex
 inline Status Framing::encode(ByteView packet, Envelope& out) const noexcept {
   const bool fits = packet.size() <= max_packet_size_ && packet.size() <= UINT32_MAX;
   if (shape_ == Shape::kLength4 && fits) return encode_length4(packet, out);
-  return encode_other_shape(packet, out);
+  const bool ends_alone = shape_ == Shape::kSeparator1 && fits && !packet.empty() &&
+                          std::memchr(packet.data(), separator_byte_, packet.size()) == nullptr;
+  if (!ends_alone) return encode_other_shape(packet, out);
+  out.header_size = 0;
+  out.trailer_size = 1;
+  out.trailer = &separator_byte_;
+  return TCPKIT_OK;
 }
 
 inline CutResult Framing::next(FramerState& state, ByteView bytes) const noexcept {
