@@ -58,8 +58,10 @@ uint64_t Conn::writes_per_second() const noexcept {
   return write_rate_.per_second_now(total_written_, now_ms(), host_.config().tick_interval_ms);
 }
 
+// The loop thread sees what it has just sent; others what was there at the end of the last event.
 uint64_t Conn::queued_bytes() const noexcept {
-  return queued_bytes_.load(std::memory_order_relaxed) +
+  const bool home = host_.loop().is_home();
+  return (home ? pending_bytes() : queued_bytes_.load(std::memory_order_relaxed)) +
          posted_bytes_.load(std::memory_order_relaxed);
 }
 
@@ -149,6 +151,7 @@ void Conn::end_event() noexcept {
   in_event_ = true;
   if (state() != ConnState::kClosed && has_output() && !waits_writable_) flush_output();
   if (!is_settled()) {
+    publish_queued();
     advance_close();
     if (state() != ConnState::kClosed) update_interest();
     if (state() == ConnState::kClosed) return finish_close();

@@ -108,6 +108,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void account_read(size_t bytes) noexcept;
   void deliver(Received& received);
   void deliver_packets(Received& received);
+  void stop_cutting(const CutResult& cut) noexcept;
   void keep_rest(const Received& received) noexcept;
   bool grow_stash() noexcept;
   void drop_stash() noexcept;
@@ -126,6 +127,9 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   }
 
   // conn_write.cpp
+  Status send_enveloped(const Framing& framing, ByteView packet) noexcept;
+  Status post_packet(const Framing& framing, ByteView packet) noexcept;
+  Status packet_sent() noexcept;
   Status send_frame(const Envelope& envelope, ByteView packet) noexcept;
   bool send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
   bool send_shared_here(SharedBuffer& buffer) noexcept;

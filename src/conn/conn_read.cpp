@@ -62,6 +62,22 @@ class Quantum {
   uint64_t next_check_ = kFirstQuantumCheck;
 };
 
+// Packets of one event, counted at its end, also if a callback throws.
+class PacketCount {
+ public:
+  explicit PacketCount(Counter& total) noexcept : total_(total) {}
+  PacketCount(const PacketCount&) = delete;
+  PacketCount& operator=(const PacketCount&) = delete;
+  ~PacketCount() { total_.add(count_); }
+
+  void add_one() noexcept { ++count_; }
+  uint64_t count() const noexcept { return count_; }
+
+ private:
+  Counter& total_;
+  uint64_t count_ = 0;
+};
+
 bool is_reset(int error_number) noexcept {
   return error_number == ECONNRESET || error_number == EPIPE;
 }
@@ -157,29 +173,43 @@ void Conn::deliver(Received& received) {
                           config.handlers.user_data);
 }
 
+// The loop goes once per packet, millions of times a second: what it needs is in locals, which the
+// calls in it cannot change.
 void Conn::deliver_packets(Received& received) {
   const Framing& framing = *host_.config().framing;
-  const tcpkit_handlers& handlers = host_.config().handlers;
-  LoopCounters& counters = host_.own_counters();
-  uint64_t packets = 0;
-  while (!received.bytes.empty()) {
-    const CutResult cut = framing.next(framer_, received.bytes);
-    if (cut.discards_packet) counters.packets_discarded.add(1);
-    if (cut.cut == Cut::kMore) {
-      needed_bytes_ = cut.needed_size;
-      return;
+  const tcpkit_data_fn on_packet = host_.config().handlers.on_packet;
+  void* const user_data = host_.config().handlers.user_data;
+  PacketCount packets(host_.own_counters().packets_read);
+  ByteView rest = received.bytes;
+  while (!rest.empty()) {
+    const CutResult cut = framing.next(framer_, rest);
+    if (cut.cut == Cut::kMore || cut.cut == Cut::kFail) {
+      stop_cutting(cut);
+      break;
     }
-    if (cut.cut == Cut::kFail) return framing_failed(cut.status);
-    received.bytes = received.bytes.subspan(cut.consumed_size);
-    if (cut.cut == Cut::kSkip) continue;
-    counters.packets_read.add(1);
-    if (handlers.on_packet != nullptr) {
-      handlers.on_packet(handle(), cut.packet.data(), cut.packet.size(), handlers.user_data);
+    rest = rest.subspan(cut.consumed_size);
+    if (cut.cut == Cut::kSkip) {
+      if (cut.discards_packet) host_.own_counters().packets_discarded.add(1);
+      continue;
     }
-    if (!may_deliver() || received.quantum.over_after(++packets)) {
-      has_undelivered_ = !received.bytes.empty();
-      return;
+    packets.add_one();
+    if (on_packet != nullptr) {
+      on_packet(handle(), cut.packet.data(), cut.packet.size(), user_data);
     }
+    if (!may_deliver() || received.quantum.over_after(packets.count())) {
+      has_undelivered_ = !rest.empty();
+      break;
+    }
+  }
+  received.bytes = rest;
+}
+
+void Conn::stop_cutting(const CutResult& cut) noexcept {
+  if (cut.discards_packet) host_.own_counters().packets_discarded.add(1);
+  if (cut.cut == Cut::kMore) {
+    needed_bytes_ = cut.needed_size;
+  } else {
+    framing_failed(cut.status);
   }
 }
 

@@ -83,7 +83,6 @@ Status Conn::send(std::span<const ByteView> pieces) noexcept {
   uint8_t* target = total < kWriteThroughBytes ? claim_output(total) : nullptr;
   if (target == nullptr) return send_here(pieces, total) ? TCPKIT_OK : out_of_memory(total);
   for (const ByteView& piece : pieces) target = put(target, piece);
-  publish_queued();
   touch();
   return TCPKIT_OK;
 }
@@ -111,24 +110,39 @@ Status Conn::send_packet(ByteView packet) noexcept {
   if (framing == nullptr) {
     return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its server has no framing, so it has no packets");
   }
-  Envelope envelope;
-  const Status status = framing->encode(packet, envelope);
-  if (status != TCPKIT_OK) return status;
-  const size_t total = envelope.header_size + packet.size() + envelope.trailer_size;
-  if (host_.loop().is_home()) {
-    uint8_t* target = claim_output(total);
-    if (target == nullptr) return send_frame(envelope, packet);
-    target = put_few(target, envelope.header, envelope.header_size);
-    target = put(target, packet);
-    put_few(target, envelope.trailer, envelope.trailer_size);
-    count_packet_written();
-    publish_queued();
-    touch();
-    return TCPKIT_OK;
+  if (!host_.loop().is_home()) return post_packet(*framing, packet);
+  uint32_t length;
+  if (framing->make_length4(packet.size(), length)) {
+    uint8_t* target = claim_output(sizeof length + packet.size());
+    if (target != nullptr) {
+      std::memcpy(target, &length, sizeof length);
+      put(target + sizeof length, packet);
+      return packet_sent();
+    }
   }
+  return send_enveloped(*framing, packet);
+}
+
+// Every other framing, and what does not fit into the output buffer.
+Status Conn::send_enveloped(const Framing& framing, ByteView packet) noexcept {
+  Envelope envelope;
+  const Status status = framing.encode(packet, envelope);
+  if (status != TCPKIT_OK) return status;
+  uint8_t* target = claim_output(envelope.header_size + packet.size() + envelope.trailer_size);
+  if (target == nullptr) return send_frame(envelope, packet);
+  target = put_few(target, envelope.header, envelope.header_size);
+  target = put(target, packet);
+  put_few(target, envelope.trailer, envelope.trailer_size);
+  return packet_sent();
+}
+
+Status Conn::post_packet(const Framing& framing, ByteView packet) noexcept {
+  Envelope envelope;
+  const Status status = framing.encode(packet, envelope);
+  if (status != TCPKIT_OK) return status;
   const ByteView pieces[] = {
       {envelope.header, envelope.header_size}, packet, {envelope.trailer, envelope.trailer_size}};
-  return post_send(*this, pieces, total, Counted::kPacket);
+  return post_send(*this, pieces, total_size(pieces), Counted::kPacket);
 }
 
 // The frame that does not fit into the block at hand.
@@ -154,6 +168,12 @@ Status Conn::flush() noexcept {
     flush_output();
     touch();
   }
+  return TCPKIT_OK;
+}
+
+Status Conn::packet_sent() noexcept {
+  count_packet_written();
+  touch();
   return TCPKIT_OK;
 }
 

@@ -45,6 +45,17 @@ class Framing {
   // Makes what goes around packet. Thread-safe. An error is the last error of the thread.
   Status encode(ByteView packet, Envelope& out) const noexcept;
 
+  // The bare 4-byte length in front of a packet of that size, the hottest of all headers, ready to
+  // be stored; false if this framing has another one, or refuses the packet.
+  bool make_length4(size_t packet_size, uint32_t& length) const noexcept {
+    if (shape_ != Shape::kLength4 || packet_size > max_packet_size_ || packet_size > UINT32_MAX) {
+      return false;
+    }
+    length = static_cast<uint32_t>(packet_size);
+    if (swaps_bytes_) length = __builtin_bswap32(length);
+    return true;
+  }
+
   tcpkit_framing_kind kind() const noexcept { return kind_; }
 
   // Most bytes of one packet. A tail that is delivered must be held against it by the caller.
@@ -71,7 +82,7 @@ class Framing {
   CutResult cut_found(FramerState& state, ByteView bytes, size_t packet_size) const noexcept;
   CutResult cut_unfinished(FramerState& state, ByteView bytes) const noexcept;
   CutResult cut_oversize(FramerState& state, ByteView bytes, uint64_t frame_size) const noexcept;
-  Status encode_length4(ByteView packet, Envelope& out) const noexcept;
+  static Status encode_length4(uint32_t length, Envelope& out) noexcept;
   Status encode_other_shape(ByteView packet, Envelope& out) const noexcept;
 
   Shape shape_ = Shape::kCustom;
@@ -112,9 +123,7 @@ inline CutResult Framing::next_separator1(FramerState& state, ByteView bytes) co
   return cut_packet(bytes.first(packet_size), packet_size + 1);
 }
 
-inline Status Framing::encode_length4(ByteView packet, Envelope& out) const noexcept {
-  uint32_t length = static_cast<uint32_t>(packet.size());
-  if (swaps_bytes_) length = __builtin_bswap32(length);
+inline Status Framing::encode_length4(uint32_t length, Envelope& out) noexcept {
   out.header_size = sizeof length;
   out.trailer_size = 0;
   out.trailer = out.own_trailer;
@@ -123,9 +132,10 @@ inline Status Framing::encode_length4(ByteView packet, Envelope& out) const noex
 }
 
 inline Status Framing::encode(ByteView packet, Envelope& out) const noexcept {
-  const bool fits = packet.size() <= max_packet_size_ && packet.size() <= UINT32_MAX;
-  if (shape_ == Shape::kLength4 && fits) return encode_length4(packet, out);
-  const bool ends_alone = shape_ == Shape::kSeparator1 && fits && !packet.empty() &&
+  uint32_t length;
+  if (make_length4(packet.size(), length)) return encode_length4(length, out);
+  const bool ends_alone = shape_ == Shape::kSeparator1 && packet.size() <= max_packet_size_ &&
+                          !packet.empty() &&
                           std::memchr(packet.data(), separator_byte_, packet.size()) == nullptr;
   if (!ends_alone) return encode_other_shape(packet, out);
   out.header_size = 0;
