@@ -7,8 +7,9 @@
 
 namespace tcpkit {
 
-// Writer: the loop. Readers: any thread; what they may see between two stores is a rate of the
-// window before, never nonsense, since a total is read after the start it is held against.
+// Writer: the loop. Readers: any thread. One that reads between the two stores of a new window may
+// see a rate near zero for that moment, but never one that underflows: a total that is less than
+// the start it is held against answers the rate of the window before.
 class RateMeter {
  public:
   void start(uint64_t now_ms) noexcept { start_ms_.store(now_ms, std::memory_order_relaxed); }
