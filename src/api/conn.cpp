@@ -5,6 +5,7 @@
 
 #include "api/guard.h"
 #include "api/text_out.h"
+#include "conn/conn_frame.h"
 #include "conn/conn_host.h"
 
 using namespace tcpkit;
@@ -175,6 +176,11 @@ tcpkit_status tcpkit_conn_send_buffer(tcpkit_conn* conn, tcpkit_buffer* buffer) 
 }
 
 tcpkit_status tcpkit_conn_send_packet(tcpkit_conn* conn, const void* packet, size_t packet_size) {
+  if (conn != nullptr && packet != nullptr) [[likely]] {
+    Conn& target = *Conn::from_handle(conn);
+    const bool in_child = target.host().config().fork_guard.in_child();
+    if (!in_child && target.put_frame(view_of(packet, packet_size))) return TCPKIT_OK;
+  }
   const Status status = check_bytes(conn, packet, packet_size, "packet");
   if (status != TCPKIT_OK) return status;
   return Conn::from_handle(conn)->send_packet(view_of(packet, packet_size));

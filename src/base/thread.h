@@ -3,7 +3,19 @@
 
 #include <pthread.h>
 
+#include <cstdint>
+
 namespace tcpkit {
+
+// A number of the calling thread that no other living thread has, never 0: pthread_self() without
+// the call, where the compiler can read the thread pointer.
+inline uintptr_t this_thread() noexcept {
+#if __has_builtin(__builtin_thread_pointer)
+  return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
+#else
+  return static_cast<uintptr_t>(pthread_self());
+#endif
+}
 
 using ThreadMain = void* (*)(void* argument);
 

@@ -62,6 +62,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Status send(std::span<const ByteView> pieces) noexcept;
   Status send_shared(SharedBuffer& buffer) noexcept;
   Status send_packet(ByteView packet) noexcept;
+  bool put_frame(ByteView packet) noexcept;  // conn_frame.h
   Status flush() noexcept;
 
   // Any thread: control.
@@ -108,6 +109,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void account_read(size_t bytes) noexcept;
   void deliver(Received& received);
   void deliver_packets(Received& received);
+  bool cut_next(ByteView& rest, WholeFrame& frame) noexcept;
   void stop_cutting(const CutResult& cut) noexcept;
   void keep_rest(const Received& received) noexcept;
   bool grow_stash() noexcept;
@@ -127,7 +129,6 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   }
 
   // conn_write.cpp
-  Status send_enveloped(const Framing& framing, ByteView packet) noexcept;
   Status post_packet(const Framing& framing, ByteView packet) noexcept;
   Status packet_sent() noexcept;
   Status send_frame(const Envelope& envelope, ByteView packet) noexcept;

@@ -69,6 +69,13 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   BlockPool& blocks() noexcept { return blocks_; }
   // Of the one connection whose event runs.
   EventOutput& event_output() noexcept { return event_output_; }
+  // The packet that a callback runs for; empty when it is done.
+  void take_in_hand(ByteView packet) noexcept { in_hand_ = packet; }
+  // Such bytes hold no separator: they were cut at it.
+  bool is_in_hand(ByteView bytes) const noexcept {
+    const auto offset = static_cast<size_t>(bytes.data() - in_hand_.data());
+    return offset <= in_hand_.size() && bytes.size() <= in_hand_.size() - offset;
+  }
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
   void add_to_turn(Conn& conn) noexcept;
   void add_to_deliver(Conn& conn) noexcept;
@@ -81,6 +88,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
 
   const std::shared_ptr<const ConnConfig> config_;
   const uint32_t index_;
+  ByteView in_hand_;
   Loop loop_;
   UserWork work_;
   BlockPool blocks_;

@@ -62,19 +62,26 @@ class Quantum {
   uint64_t next_check_ = kFirstQuantumCheck;
 };
 
-// Packets of one event, counted at its end, also if a callback throws.
-class PacketCount {
+// The packets of one event: counted at its end, also if a callback throws, and the one that a
+// callback has in hand told to the host.
+class PacketRun {
  public:
-  explicit PacketCount(Counter& total) noexcept : total_(total) {}
-  PacketCount(const PacketCount&) = delete;
-  PacketCount& operator=(const PacketCount&) = delete;
-  ~PacketCount() { total_.add(count_); }
+  explicit PacketRun(ConnHost& host) noexcept : host_(host) {}
+  PacketRun(const PacketRun&) = delete;
+  PacketRun& operator=(const PacketRun&) = delete;
+  ~PacketRun() {
+    host_.own_counters().packets_read.add(count_);
+    host_.take_in_hand({});
+  }
 
-  void add_one() noexcept { ++count_; }
+  void begin(ByteView packet) noexcept {
+    ++count_;
+    host_.take_in_hand(packet);
+  }
   uint64_t count() const noexcept { return count_; }
 
  private:
-  Counter& total_;
+  ConnHost& host_;
   uint64_t count_ = 0;
 };
 
@@ -179,22 +186,15 @@ void Conn::deliver_packets(Received& received) {
   const Framing& framing = *host_.config().framing;
   const tcpkit_data_fn on_packet = host_.config().handlers.on_packet;
   void* const user_data = host_.config().handlers.user_data;
-  PacketCount packets(host_.own_counters().packets_read);
+  PacketRun packets(host_);
   ByteView rest = received.bytes;
   while (!rest.empty()) {
-    const CutResult cut = framing.next(framer_, rest);
-    if (cut.cut == Cut::kMore || cut.cut == Cut::kFail) {
-      stop_cutting(cut);
-      break;
-    }
-    rest = rest.subspan(cut.consumed_size);
-    if (cut.cut == Cut::kSkip) {
-      if (cut.discards_packet) host_.own_counters().packets_discarded.add(1);
-      continue;
-    }
-    packets.add_one();
+    WholeFrame frame;
+    if (!framing.cut_whole(framer_, rest, frame) && !cut_next(rest, frame)) break;
+    rest = rest.subspan(frame.frame_size);
+    packets.begin(frame.packet);
     if (on_packet != nullptr) {
-      on_packet(handle(), cut.packet.data(), cut.packet.size(), user_data);
+      on_packet(handle(), frame.packet.data(), frame.packet.size(), user_data);
     }
     if (!may_deliver() || received.quantum.over_after(packets.count())) {
       has_undelivered_ = !rest.empty();
@@ -202,6 +202,24 @@ void Conn::deliver_packets(Received& received) {
     }
   }
   received.bytes = rest;
+}
+
+// The long way to a packet, past what is skipped. False: there is none yet, or no more ever.
+bool Conn::cut_next(ByteView& rest, WholeFrame& frame) noexcept {
+  while (!rest.empty()) {
+    const CutResult cut = host_.config().framing->next(framer_, rest);
+    if (cut.cut == Cut::kPacket) {
+      frame = {cut.packet, cut.consumed_size};
+      return true;
+    }
+    if (cut.cut != Cut::kSkip) {
+      stop_cutting(cut);
+      return false;
+    }
+    if (cut.discards_packet) host_.own_counters().packets_discarded.add(1);
+    rest = rest.subspan(cut.consumed_size);
+  }
+  return false;
 }
 
 void Conn::stop_cutting(const CutResult& cut) noexcept {

@@ -26,28 +26,8 @@ Status out_of_memory(size_t bytes) noexcept {
   return fail(TCPKIT_E_NO_MEMORY, "out of memory for %zu bytes to send", bytes);
 }
 
-// Headers and separators have a few bytes most of the time: two moves that may overlap beat a call.
-[[gnu::always_inline]] inline uint8_t* put_few(uint8_t* target, const uint8_t* bytes,
-                                               size_t size) noexcept {
-  if (size > 8) {
-    std::memcpy(target, bytes, size);
-  } else if (size >= 4) {
-    uint32_t front;
-    uint32_t back;
-    std::memcpy(&front, bytes, sizeof front);
-    std::memcpy(&back, bytes + size - sizeof back, sizeof back);
-    std::memcpy(target, &front, sizeof front);
-    std::memcpy(target + size - sizeof back, &back, sizeof back);
-  } else if (size > 0) {
-    target[0] = bytes[0];
-    target[size / 2] = bytes[size / 2];
-    target[size - 1] = bytes[size - 1];
-  }
-  return target + size;
-}
-
 uint8_t* put(uint8_t* target, ByteView bytes) noexcept {
-  if (!bytes.empty()) std::memcpy(target, bytes.data(), bytes.size());
+  copy_short(target, bytes.data(), bytes.size());
   return target + bytes.size();
 }
 
@@ -111,28 +91,14 @@ Status Conn::send_packet(ByteView packet) noexcept {
     return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its server has no framing, so it has no packets");
   }
   if (!host_.loop().is_home()) return post_packet(*framing, packet);
-  uint32_t length;
-  if (framing->make_length4(packet.size(), length)) {
-    uint8_t* target = claim_output(sizeof length + packet.size());
-    if (target != nullptr) {
-      std::memcpy(target, &length, sizeof length);
-      put(target + sizeof length, packet);
-      return packet_sent();
-    }
-  }
-  return send_enveloped(*framing, packet);
-}
-
-// Every other framing, and what does not fit into the output buffer.
-Status Conn::send_enveloped(const Framing& framing, ByteView packet) noexcept {
   Envelope envelope;
-  const Status status = framing.encode(packet, envelope);
+  const Status status = framing->encode(packet, envelope);
   if (status != TCPKIT_OK) return status;
   uint8_t* target = claim_output(envelope.header_size + packet.size() + envelope.trailer_size);
   if (target == nullptr) return send_frame(envelope, packet);
-  target = put_few(target, envelope.header, envelope.header_size);
+  target = put(target, {envelope.header, envelope.header_size});
   target = put(target, packet);
-  put_few(target, envelope.trailer, envelope.trailer_size);
+  put(target, {envelope.trailer, envelope.trailer_size});
   return packet_sent();
 }
 

@@ -48,6 +48,12 @@ struct CutResult {
   size_t needed_size;
 };
 
+// One packet that is there in full.
+struct WholeFrame {
+  ByteView packet;  // its data is never null
+  size_t frame_size;
+};
+
 inline CutResult cut_more(size_t needed_size) noexcept {
   return {Cut::kMore, false, TCPKIT_OK, 0, {}, needed_size};
 }

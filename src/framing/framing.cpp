@@ -126,12 +126,20 @@ Status Framing::take_fixed_size(const tcpkit_framing& framing) {
               max_packet_size_);
 }
 
-CutResult Framing::next_of_other_shape(FramerState& state, ByteView bytes) const noexcept {
-  if (shape_ == Shape::kLengthField) return next_length_field(state, bytes);
-  if (shape_ == Shape::kSeparator) return next_separator(state, bytes);
-  if (shape_ == Shape::kFixed) {
-    if (bytes.size() < fixed_size_) return cut_more(fixed_size_);
-    return cut_packet(bytes.first(fixed_size_), fixed_size_);
+CutResult Framing::next(FramerState& state, ByteView bytes) const noexcept {
+  if (state.discard_bytes != 0) return skip_discarded(state, bytes);
+  switch (shape_) {
+    case Shape::kLength4:
+    case Shape::kLengthField:
+      return next_length_field(state, bytes);
+    case Shape::kSeparator1:
+    case Shape::kSeparator:
+      return next_separator(state, bytes);
+    case Shape::kFixed:
+      if (bytes.size() < fixed_size_) return cut_more(fixed_size_);
+      return cut_packet(bytes.first(fixed_size_), fixed_size_);
+    case Shape::kCustom:
+      break;
   }
   const tcpkit_oversize oversize =
       discards_oversize_ ? TCPKIT_OVERSIZE_DISCARD : TCPKIT_OVERSIZE_CLOSE;
@@ -205,7 +213,7 @@ CutResult Framing::skip_to_separator(FramerState& state, ByteView bytes) const n
   return skipped == 0 ? cut_more(0) : cut_skip(skipped);
 }
 
-Status Framing::encode_other_shape(ByteView packet, Envelope& out) const noexcept {
+Status Framing::encode(ByteView packet, Envelope& out) const noexcept {
   if (packet.size() > max_packet_size_) {
     return fail(TCPKIT_E_PACKET_TOO_BIG, "the packet has %zu bytes, max_packet_size is %zu",
                 packet.size(), max_packet_size_);

@@ -42,6 +42,14 @@ class Framing {
   // lost. With TCPKIT_OVERSIZE_DISCARD a too big packet is skipped as it arrives, and never kept.
   CutResult next(FramerState& state, ByteView bytes) const noexcept;
 
+  // The short way of next() for the hottest framings: a whole packet of a legal size. False: nothing
+  // is consumed, next() tells what there is.
+  bool cut_whole(FramerState& state, ByteView bytes, WholeFrame& out) const noexcept {
+    if (state.discard_bytes != 0) return false;
+    if (shape_ == Shape::kLength4) return cut_whole_length4(bytes, out);
+    return shape_ == Shape::kSeparator1 && cut_whole_separator1(state, bytes, out);
+  }
+
   // Makes what goes around packet. Thread-safe. An error is the last error of the thread.
   Status encode(ByteView packet, Envelope& out) const noexcept;
 
@@ -54,6 +62,12 @@ class Framing {
     length = static_cast<uint32_t>(packet_size);
     if (swaps_bytes_) length = __builtin_bswap32(length);
     return true;
+  }
+
+  // The one byte that ends every frame, if that is this framing.
+  bool ends_with_byte(uint8_t& byte) const noexcept {
+    byte = separator_byte_;
+    return shape_ == Shape::kSeparator1;
   }
 
   tcpkit_framing_kind kind() const noexcept { return kind_; }
@@ -72,18 +86,15 @@ class Framing {
   Status take_length_field(const tcpkit_framing& framing);
   Status take_fixed_size(const tcpkit_framing& framing);
 
-  CutResult next_length4(FramerState& state, ByteView bytes) const noexcept;
-  CutResult next_separator1(FramerState& state, ByteView bytes) const noexcept;
+  bool cut_whole_length4(ByteView bytes, WholeFrame& out) const noexcept;
+  bool cut_whole_separator1(FramerState& state, ByteView bytes, WholeFrame& out) const noexcept;
   CutResult next_separator(FramerState& state, ByteView bytes) const noexcept;
   CutResult next_length_field(FramerState& state, ByteView bytes) const noexcept;
-  CutResult next_of_other_shape(FramerState& state, ByteView bytes) const noexcept;
   CutResult skip_discarded(FramerState& state, ByteView bytes) const noexcept;
   CutResult skip_to_separator(FramerState& state, ByteView bytes) const noexcept;
   CutResult cut_found(FramerState& state, ByteView bytes, size_t packet_size) const noexcept;
   CutResult cut_unfinished(FramerState& state, ByteView bytes) const noexcept;
   CutResult cut_oversize(FramerState& state, ByteView bytes, uint64_t frame_size) const noexcept;
-  static Status encode_length4(uint32_t length, Envelope& out) noexcept;
-  Status encode_other_shape(ByteView packet, Envelope& out) const noexcept;
 
   Shape shape_ = Shape::kCustom;
   bool swaps_bytes_ = false;  // kLength4: the byte order is not that of this machine
@@ -99,57 +110,31 @@ class Framing {
   tcpkit_free_fn user_data_free_;
 };
 
-inline CutResult Framing::next_length4(FramerState& state, ByteView bytes) const noexcept {
-  if (bytes.size() < sizeof(uint32_t)) return cut_more(0);
+inline bool Framing::cut_whole_length4(ByteView bytes, WholeFrame& out) const noexcept {
   uint32_t packet_size;
+  if (bytes.size() < sizeof packet_size) return false;
   std::memcpy(&packet_size, bytes.data(), sizeof packet_size);
   if (swaps_bytes_) packet_size = __builtin_bswap32(packet_size);
-  if (packet_size > max_packet_size_) {
-    return cut_oversize(state, bytes, sizeof packet_size + uint64_t{packet_size});
-  }
-  const size_t frame_size = sizeof packet_size + packet_size;
-  if (frame_size > bytes.size()) return cut_more(frame_size);
-  return cut_packet(bytes.subspan(sizeof packet_size, packet_size), frame_size);
+  const size_t present = bytes.size() - sizeof packet_size;
+  if (packet_size > present || packet_size > max_packet_size_) return false;
+  out = {bytes.subspan(sizeof packet_size, packet_size), sizeof packet_size + packet_size};
+  return true;
 }
 
-inline CutResult Framing::next_separator1(FramerState& state, ByteView bytes) const noexcept {
+inline bool Framing::cut_whole_separator1(FramerState& state, ByteView bytes,
+                                          WholeFrame& out) const noexcept {
   const uint8_t* begin = bytes.data();
   const void* found =
       std::memchr(begin + state.scanned_bytes, separator_byte_, bytes.size() - state.scanned_bytes);
-  if (found == nullptr) return cut_unfinished(state, bytes);
+  if (found == nullptr) {
+    state.scanned_bytes = bytes.size();
+    return false;
+  }
   const size_t packet_size = static_cast<size_t>(static_cast<const uint8_t*>(found) - begin);
-  if (packet_size > max_packet_size_) return cut_found(state, bytes, packet_size);
+  if (packet_size > max_packet_size_) return false;
   state.scanned_bytes = 0;
-  return cut_packet(bytes.first(packet_size), packet_size + 1);
-}
-
-inline Status Framing::encode_length4(uint32_t length, Envelope& out) noexcept {
-  out.header_size = sizeof length;
-  out.trailer_size = 0;
-  out.trailer = out.own_trailer;
-  std::memcpy(out.header, &length, sizeof length);
-  return TCPKIT_OK;
-}
-
-inline Status Framing::encode(ByteView packet, Envelope& out) const noexcept {
-  uint32_t length;
-  if (make_length4(packet.size(), length)) return encode_length4(length, out);
-  const bool ends_alone = shape_ == Shape::kSeparator1 && packet.size() <= max_packet_size_ &&
-                          !packet.empty() &&
-                          std::memchr(packet.data(), separator_byte_, packet.size()) == nullptr;
-  if (!ends_alone) return encode_other_shape(packet, out);
-  out.header_size = 0;
-  out.trailer_size = 1;
-  out.trailer = &separator_byte_;
-  return TCPKIT_OK;
-}
-
-inline CutResult Framing::next(FramerState& state, ByteView bytes) const noexcept {
-  if (state.discard_bytes != 0) [[unlikely]]
-    return skip_discarded(state, bytes);
-  if (shape_ == Shape::kLength4) return next_length4(state, bytes);
-  if (shape_ == Shape::kSeparator1) return next_separator1(state, bytes);
-  return next_of_other_shape(state, bytes);
+  out = {bytes.first(packet_size), packet_size + 1};
+  return true;
 }
 
 }  // namespace tcpkit

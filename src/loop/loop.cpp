@@ -116,7 +116,7 @@ void Loop::run_tasks() noexcept {
 }
 
 void Loop::run(TurnEnd& turn_end) noexcept {
-  home_thread_.store(pthread_self(), std::memory_order_relaxed);
+  home_thread_.store(this_thread(), std::memory_order_relaxed);
   bool more_to_do = true;
   while (!finished_) {
     wait_and_dispatch(!more_to_do);

@@ -2,14 +2,13 @@
 // their end of turn. Everything that a loop owns is touched on its home thread only.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cstdint>
 
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "loop/task_queue.h"
 #include "loop/timer_wheel.h"
 
@@ -62,7 +61,7 @@ class Loop {
   bool post(Task* task) noexcept;
 
   bool is_home() const noexcept {
-    return home_thread_.load(std::memory_order_relaxed) == pthread_self();
+    return home_thread_.load(std::memory_order_relaxed) == this_thread();
   }
 
   // epoll_ctl; 0 or an errno.
@@ -90,7 +89,7 @@ class Loop {
   TimerWheel timers_;
   // 0 while the loop does not run. Written by the home thread around run(), read by is_home()
   // everywhere; a thread only has to recognise itself, so relaxed is enough.
-  std::atomic<pthread_t> home_thread_{0};
+  std::atomic<uintptr_t> home_thread_{0};
   alignas(64) TaskQueue tasks_;
 };
 
