@@ -42,8 +42,8 @@ class Framing {
   // lost. With TCPKIT_OVERSIZE_DISCARD a too big packet is skipped as it arrives, and never kept.
   CutResult next(FramerState& state, ByteView bytes) const noexcept;
 
-  // The short way of next() for the hottest framings: a whole packet of a legal size. False: nothing
-  // is consumed, next() tells what there is.
+  // The short way of next() for the hottest framings: a whole packet of a legal size. False:
+  // nothing is consumed, next() tells what there is.
   bool cut_whole(FramerState& state, ByteView bytes, WholeFrame& out) const noexcept {
     if (state.discard_bytes != 0) return false;
     if (shape_ == Shape::kLength4) return cut_whole_length4(bytes, out);
