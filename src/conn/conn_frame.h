@@ -10,7 +10,7 @@ namespace tcpkit {
 // False: nothing happened, and send_packet() does it or says why not. Takes the two framings whose
 // frame needs no encoder: a 4-byte length, and a one-byte separator behind bytes that were just cut
 // at it and so need no search. Everything else is rejected by the first test that does not hold.
-inline bool Conn::put_frame(ByteView packet) noexcept {
+[[gnu::always_inline]] inline bool Conn::put_frame(ByteView packet) noexcept {
   if (!host_.loop().is_home()) return false;
   const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
   const Framing* framing = host_.config().framing.get();
