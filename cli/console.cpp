@@ -88,6 +88,12 @@ void Console::print_totals(const tcpkit_metrics& metrics) {
     text += ", " + std::to_string(metrics.packets_discarded) + " discarded";
   }
   if (metrics.frame_errors > 0) text += ", " + count_text(metrics.frame_errors, "frame error");
+  const uint64_t timeouts = metrics.idle_timeouts + metrics.read_timeouts + metrics.write_timeouts;
+  if (timeouts > 0) text += ", " + count_text(timeouts, "timeout");
+  if (metrics.refused_sends > 0) text += ", " + count_text(metrics.refused_sends, "refused send");
+  if (metrics.drained_by_force > 0) {
+    text += ", " + std::to_string(metrics.drained_by_force) + " reset at the end";
+  }
   const std::lock_guard lock(mutex_);
   erase_live_line();
   std::fprintf(stderr, "%s\n", text.c_str());

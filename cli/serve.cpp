@@ -13,9 +13,10 @@ struct ServerDeleter {
 using ServerPtr = std::unique_ptr<tcpkit_server, ServerDeleter>;
 
 // An answer that cannot be sent would leave the peer waiting: the connection ends instead, after
-// the answers before it. Closed connections are ending already.
+// the answers before it. Closed connections are ending already. A peer that does not take its
+// answers is not read any more while TCPKIT_OK_ABOVE_HIGH, so few ever meet TCPKIT_E_QUEUE_FULL.
 void close_unless_sent(tcpkit_conn* conn, tcpkit_status status) {
-  if (status != TCPKIT_OK && status != TCPKIT_E_CLOSED) tcpkit_conn_close(conn);
+  if (status < 0 && status != TCPKIT_E_CLOSED) tcpkit_conn_close(conn);
 }
 
 void echo_bytes(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void*) {

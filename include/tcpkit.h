@@ -1,9 +1,10 @@
 /* tcpkit: TCP servers with framing, back-pressure, limits and metrics on libuv. The C interface.
  *
  * Rules that hold for every declaration (docs/abi.md has the reasons):
- *  - Whatever can fail returns a tcpkit_status: TCPKIT_OK (0) or a negative number. A failed call
- *    changed nothing, and tcpkit_last_error_message() says what was wrong. Results come back
- *    through trailing out_ parameters.
+ *  - Whatever can fail returns a tcpkit_status: TCPKIT_OK (0) or a negative number; only sends have
+ *    a second success, TCPKIT_OK_ABOVE_HIGH (1), so "< 0" means failed. A failed call changed
+ *    nothing, and tcpkit_last_error_message() says what was wrong. Results come back through
+ *    trailing out_ parameters.
  *  - An asynchronous call that returned TCPKIT_OK completes exactly once; one that returned an
  *    error never does.
  *  - "Thread: any" may be called from every thread, also inside callbacks. "Thread: loop" may only
@@ -43,27 +44,30 @@ extern "C" {
 /* ---- Version ------------------------------------------------------------------------------- */
 
 #define TCPKIT_VERSION_MAJOR 0
-#define TCPKIT_VERSION_MINOR 1
+#define TCPKIT_VERSION_MINOR 2
 #define TCPKIT_VERSION_PATCH 0
 /** Version of this header as one number: major * 1000000 + minor * 1000 + patch. */
-#define TCPKIT_VERSION_NUMBER 1000u
-#define TCPKIT_VERSION_TEXT "0.1.0"
+#define TCPKIT_VERSION_NUMBER 2000u
+#define TCPKIT_VERSION_TEXT "0.2.0"
 
 /** Version of the library that is loaded, in the form of TCPKIT_VERSION_NUMBER.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API uint32_t tcpkit_version_number(void);
 
-/** Version of the library that is loaded, as static text such as "0.1.0".
+/** Version of the library that is loaded, as static text such as "0.2.0".
  *  Thread: any. Since: 0.1. */
 TCPKIT_API const char *tcpkit_version_text(void);
 
 /* ---- Status -------------------------------------------------------------------------------- */
 
-/** Outcome of a call: TCPKIT_OK or one of the negative TCPKIT_E_ codes; the numbers are the same
- *  on every system. */
+/** Outcome of a call: TCPKIT_OK, for sends also TCPKIT_OK_ABOVE_HIGH, or one of the negative
+ *  TCPKIT_E_ codes; the numbers are the same on every system. */
 typedef int32_t tcpkit_status;
 enum {
   TCPKIT_OK = 0,
+  /** the send succeeded, and more than high_watermark bytes are queued: send no more until
+   *  on_writable comes */
+  TCPKIT_OK_ABOVE_HIGH = 1,
 
   TCPKIT_E_INVALID_ARGUMENT = -101, /* a NULL or a value outside its range; the message names it */
   /** struct_size was not set, or is smaller than the first release of that struct */
@@ -86,6 +90,8 @@ enum {
   TCPKIT_E_NO_MEMORY = -301,      /* an allocation failed */
   TCPKIT_E_TOO_MANY_FILES = -302, /* the process or the system is out of descriptors */
   TCPKIT_E_LIMIT = -303,          /* a configured limit was reached; the message names it */
+  /** max_queued_bytes or max_buffered_bytes would be passed; nothing was queued */
+  TCPKIT_E_QUEUE_FULL = -304,
 
   TCPKIT_E_ADDRESS_IN_USE = -401,        /* EADDRINUSE */
   TCPKIT_E_ADDRESS_NOT_AVAILABLE = -402, /* EADDRNOTAVAIL: no such address on this machine */
@@ -545,9 +551,24 @@ typedef struct tcpkit_metrics {
   uint64_t accept_errors;       /* accept calls that failed for another reason than descriptors */
   uint64_t accept_out_of_files; /* times that accepting paused because descriptors ran out */
   uint64_t refused_connections; /* connections closed at once because max_connections was reached */
+  /* since 0.2 */
+  /** bytes that wait now: queued output, and beginnings of packets of more than 4 KiB */
+  uint64_t buffered_bytes;
+  uint64_t max_buffered_bytes; /* most of them that there ever were */
+  uint64_t refused_sends;      /* sends that answered TCPKIT_E_QUEUE_FULL */
+  uint64_t output_pauses;      /* times that reading paused because the output was above high */
+  uint64_t idle_timeouts;      /* connections that ended with TCPKIT_CLOSE_IDLE_TIMEOUT */
+  uint64_t read_timeouts;      /* connections that ended with TCPKIT_CLOSE_READ_TIMEOUT */
+  uint64_t write_timeouts;     /* connections that ended with TCPKIT_CLOSE_WRITE_TIMEOUT */
+  uint64_t drained;            /* connections that ended by themselves during a drain */
+  uint64_t drained_by_force;   /* connections that were reset at the deadline of a drain */
+  uint64_t drain_lost_bytes;   /* bytes that those had queued */
 } tcpkit_metrics;
-#define TCPKIT_METRICS_INIT \
-  { sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TCPKIT_METRICS_INIT                                                                      \
+  {                                                                                              \
+    sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        0, 0, 0, 0, 0, 0, 0, 0                                                                   \
+  }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
  *  Thread: any. Since: 0.1. */
@@ -568,8 +589,13 @@ enum {
   TCPKIT_CLOSE_SHUTDOWN = 8,      /* the server was stopped */
                                   /** close_timeout_ms passed before everything was sent */
   TCPKIT_CLOSE_TIMEOUT = 9,
-  TCPKIT_CLOSE_IO_ERROR = 10, /* a system call failed; see sys_errno */
-  TCPKIT_CLOSE_NO_MEMORY = 11 /* an allocation for this connection failed */
+  TCPKIT_CLOSE_IO_ERROR = 10,     /* a system call failed; see sys_errno */
+  TCPKIT_CLOSE_NO_MEMORY = 11,    /* an allocation for this connection failed */
+  TCPKIT_CLOSE_IDLE_TIMEOUT = 12, /* idle_timeout_ms passed without a byte in or out */
+  TCPKIT_CLOSE_READ_TIMEOUT = 13, /* read_timeout_ms passed without a byte from the peer */
+  TCPKIT_CLOSE_WRITE_TIMEOUT =
+      14,                 /* write_timeout_ms passed and the peer took none of the output */
+  TCPKIT_CLOSE_LIMIT = 15 /* max_buffered_bytes of the server was reached */
 };
 
 /** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
@@ -621,9 +647,14 @@ typedef struct tcpkit_handlers {
   tcpkit_log_fn on_log;         /* Thread: any, several at a time; must not call back into tcpkit */
   void *user_data;
   tcpkit_free_fn user_data_free;
+  /* since 0.2 */
+  /** no more than low_watermark bytes are queued, after more than high_watermark were: send on */
+  tcpkit_conn_fn on_writable;
+  /** the server drains: say goodbye; the connection closes once it is idle (tcpkit_server_drain) */
+  tcpkit_conn_fn on_drain;
 } tcpkit_handlers;
 #define TCPKIT_HANDLERS_INIT \
-  { sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+  { sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 
 /** Sets up a table like TCPKIT_HANDLERS_INIT does. NULL is ignored.
  *  Thread: any. Since: 0.1. */
@@ -696,11 +727,38 @@ typedef struct tcpkit_server_options {
   tcpkit_switch handle_signals;    /* tcpkit_server_run ends at SIGINT and SIGTERM; default on */
   tcpkit_log_level log_level;      /* what reaches on_log; default warning */
   const tcpkit_strategy *strategy; /* hooks; copied by create; default: none */
+  /* since 0.2 */
+  /** queued bytes of a connection above which sends answer TCPKIT_OK_ABOVE_HIGH and reading pauses;
+   *  default 1 MiB; TCPKIT_UNLIMITED_SIZE */
+  size_t high_watermark;
+  /** queued bytes at which on_writable comes and reading goes on; default a quarter of
+   *  high_watermark; at most that */
+  size_t low_watermark;
+  /** queued bytes of a connection that no send may pass; default 64 MiB; TCPKIT_UNLIMITED_SIZE */
+  size_t max_queued_bytes;
+  /** bytes that all connections of the server may have waiting, in and out: sends that would pass
+   *  it fail, a connection whose packet would is closed with TCPKIT_CLOSE_LIMIT; default 1 GiB;
+   *  TCPKIT_UNLIMITED_SIZE */
+  size_t max_buffered_bytes;
+  /** longest time without a byte in or out; default TCPKIT_UNLIMITED; at most 2^31 - 1, like the
+   *  next two */
+  uint64_t idle_timeout_ms;
+  /** longest time without a byte from the peer while we read; default TCPKIT_UNLIMITED */
+  uint64_t read_timeout_ms;
+  /** longest time that the peer may take nothing while output waits; default 60000;
+   *  TCPKIT_UNLIMITED */
+  uint64_t write_timeout_ms;
+  /** time that SIGINT and SIGTERM give connections to finish before they are reset; a second signal
+   *  resets them at once; default 10000; TCPKIT_UNLIMITED */
+  uint64_t drain_timeout_ms;
+  /** reading pauses while the connection's own output is above high_watermark; default on */
+  tcpkit_switch pause_above_high;
+  uint32_t reserved; /* zero */
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, NULL                                                                 \
+        0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -800,9 +858,9 @@ TCPKIT_API size_t tcpkit_server_listener_address(const tcpkit_server *server, si
  *  Thread: any but its loops. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_server_start(tcpkit_server *server);
 
-/** Runs the server with its first loop on this thread, until tcpkit_server_stop, or SIGINT or
- *  SIGTERM (see handle_signals), and returns after the last callback. Returns what
- *  tcpkit_server_start does.
+/** Runs the server with its first loop on this thread, until tcpkit_server_stop or the end of a
+ *  drain, which SIGINT or SIGTERM begins (see handle_signals and drain_timeout_ms), and returns
+ *  after the last callback. Returns what tcpkit_server_start does.
  *  Thread: any but its loops. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_server_run(tcpkit_server *server);
 
@@ -812,6 +870,32 @@ TCPKIT_API tcpkit_status tcpkit_server_run(tcpkit_server *server);
  *  TCPKIT_OK, or TCPKIT_E_INVALID_ARGUMENT for NULL.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_server_stop(tcpkit_server *server);
+
+/** What became of the connections that were open when a drain began, or came during it. */
+typedef struct tcpkit_drain_report {
+  uint32_t struct_size;
+  uint32_t reserved;   /* zero */
+  uint64_t graceful;   /* connections that ended by themselves */
+  uint64_t forced;     /* connections that were reset at the deadline, or by a stop before it */
+  uint64_t lost_bytes; /* bytes that the forced ones had queued */
+  uint64_t elapsed_ms; /* time from the call to the last callback */
+} tcpkit_drain_report;
+#define TCPKIT_DRAIN_REPORT_INIT \
+  { sizeof(tcpkit_drain_report), 0, 0, 0, 0, 0 }
+
+/** Sets up a report like TCPKIT_DRAIN_REPORT_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.2. */
+TCPKIT_API void tcpkit_drain_report_init(tcpkit_drain_report *report);
+
+/** Ends the server gently: stops accepting, calls on_drain for each connection, closes those that
+ *  are idle (nothing queued, no packet begun) at once and the others as soon as they are, with
+ *  TCPKIT_CLOSE_SHUTDOWN, and resets what is left after deadline_ms (TCPKIT_UNLIMITED: never).
+ *  Returns after the last callback; out_report, which may be NULL, tells how it went. On a loop of
+ *  this server it only begins all that and returns, with an empty report. A server that does not
+ *  run has nothing to drain. Returns TCPKIT_OK, TCPKIT_E_STRUCT_SIZE or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.2. */
+TCPKIT_API tcpkit_status tcpkit_server_drain(tcpkit_server *server, uint64_t deadline_ms,
+                                             tcpkit_drain_report *out_report);
 
 /** Waits until a server that was started has stopped; returns at once if it does not run. Returns
  *  TCPKIT_E_WRONG_THREAD on a loop of this server.
@@ -932,8 +1016,10 @@ TCPKIT_API tcpkit_status tcpkit_conn_set_user_data(tcpkit_conn *conn, void *user
 TCPKIT_API void *tcpkit_conn_user_data(const tcpkit_conn *conn);
 
 /** Sends a copy of data. Sends of one thread leave in their order, and no two sends interleave.
- *  What callbacks of one event send leaves together at its end. Returns TCPKIT_E_CLOSED,
- *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  What callbacks of one event send leaves together at its end. What the kernel does not take is
+ *  queued. Returns TCPKIT_OK, or TCPKIT_OK_ABOVE_HIGH if more than high_watermark bytes are queued:
+ *  on_writable comes once no more than low_watermark are. Returns TCPKIT_E_QUEUE_FULL, with nothing
+ *  queued, TCPKIT_E_CLOSED, TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_conn_send(tcpkit_conn *conn, const void *data, size_t data_size);
 
@@ -967,6 +1053,21 @@ TCPKIT_API tcpkit_status tcpkit_conn_pause_reading(tcpkit_conn *conn);
 /** Goes on reading, first with what was read already. Returns what tcpkit_conn_pause_reading does.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_conn_resume_reading(tcpkit_conn *conn);
+
+/** One of the times that a connection may take; see the server option of the same name. */
+typedef int32_t tcpkit_timeout;
+enum {
+  TCPKIT_TIMEOUT_IDLE = 1, /* idle_timeout_ms */
+  TCPKIT_TIMEOUT_READ = 2, /* read_timeout_ms */
+  TCPKIT_TIMEOUT_WRITE = 3 /* write_timeout_ms */
+};
+
+/** Sets a timeout of this connection in place of the server's; it counts from now. timeout_ms is 1
+ *  to 2^31 - 1, or TCPKIT_UNLIMITED for none. Returns TCPKIT_E_WRONG_THREAD, TCPKIT_E_CLOSED or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop. Since: 0.2. */
+TCPKIT_API tcpkit_status tcpkit_conn_set_timeout(tcpkit_conn *conn, tcpkit_timeout timeout,
+                                                 uint64_t timeout_ms);
 
 /** Ends our stream (FIN) once everything that was sent has left; receiving goes on. Sends after it
  *  answer TCPKIT_E_CLOSED. Returns TCPKIT_E_CLOSED, TCPKIT_E_NO_MEMORY or

@@ -58,12 +58,16 @@ inline const char *version_text() noexcept {
 // Outcome of a call. The class itself is not [[nodiscard]], its functions are, one by one: those
 // whose failure nobody would otherwise hear of. The sends, flush, pause, resume, shutdown, close
 // and abort may be called without a look at their status, because they fail when the connection
-// has ended, and on_close tells that. Look at it where a packet may not fit the framing.
+// has ended, and on_close tells that. Look at it where a packet may not fit the framing, or where
+// the peer may not keep up: above_high() and TCPKIT_E_QUEUE_FULL tell that.
 class Status {
  public:
   constexpr Status(tcpkit_status code = TCPKIT_OK) noexcept : code_(code) {}
 
-  [[nodiscard]] constexpr bool ok() const noexcept { return code_ == TCPKIT_OK; }
+  // True for TCPKIT_OK and TCPKIT_OK_ABOVE_HIGH.
+  [[nodiscard]] constexpr bool ok() const noexcept { return code_ >= TCPKIT_OK; }
+  // The send succeeded, and much is queued: send no more until on_writable comes.
+  [[nodiscard]] constexpr bool above_high() const noexcept { return code_ == TCPKIT_OK_ABOVE_HIGH; }
   [[nodiscard]] constexpr tcpkit_status code() const noexcept { return code_; }
   [[nodiscard]] const char *name() const noexcept { return tcpkit_status_name(code_); }
   [[nodiscard]] const char *text() const noexcept { return tcpkit_status_text(code_); }
@@ -92,6 +96,8 @@ inline std::error_condition condition_of(int status) noexcept {
       return std::errc::not_enough_memory;
     case TCPKIT_E_TOO_MANY_FILES:
       return std::errc::too_many_files_open;
+    case TCPKIT_E_QUEUE_FULL:
+      return std::errc::no_buffer_space;
     case TCPKIT_E_ADDRESS_IN_USE:
       return std::errc::address_in_use;
     case TCPKIT_E_ADDRESS_NOT_AVAILABLE:
@@ -282,6 +288,11 @@ std::string read_text(Fill fill) {
 
 inline std::uint64_t to_ms(std::chrono::milliseconds time) noexcept {
   return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
+}
+
+// The same for a limit, where the longest time there is means none.
+inline std::uint64_t to_limit_ms(std::chrono::milliseconds time) noexcept {
+  return time == std::chrono::milliseconds::max() ? TCPKIT_UNLIMITED : to_ms(time);
 }
 
 }  // namespace detail
@@ -679,6 +690,11 @@ class ConnCalls {
   Status resume_reading() const noexcept {
     return tcpkit_conn_resume_reading(conn());
   }
+  // Sets a timeout of this connection in place of the server's; milliseconds::max() is none.
+  [[nodiscard]] Status set_timeout(tcpkit_timeout timeout,
+                                   std::chrono::milliseconds time) const noexcept {
+    return tcpkit_conn_set_timeout(conn(), timeout, detail::to_limit_ms(time));
+  }
   // Ends our stream once everything that was sent has left; receiving goes on.
   Status shutdown() const noexcept {
     return tcpkit_conn_shutdown(conn());
@@ -785,6 +801,7 @@ Conn ConnCalls<Self>::retain() const noexcept {
 class Server;
 class ServerRef;
 using Metrics = tcpkit_metrics;
+using DrainReport = tcpkit_drain_report;
 
 // Hooks around the read pools; override what you need. One strategy may serve several servers.
 class Strategy {
@@ -828,6 +845,15 @@ struct ServerOptions {
   tcpkit_switch handle_signals = 0;
   tcpkit_log_level log_level = 0;
   std::shared_ptr<Strategy> strategy{};
+  std::size_t high_watermark = 0;
+  std::size_t low_watermark = 0;
+  std::size_t max_queued_bytes = 0;
+  std::size_t max_buffered_bytes = 0;
+  std::uint64_t idle_timeout_ms = 0;
+  std::uint64_t read_timeout_ms = 0;
+  std::uint64_t write_timeout_ms = 0;
+  std::uint64_t drain_timeout_ms = 0;
+  tcpkit_switch pause_above_high = 0;
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -868,6 +894,15 @@ void copy_plain_options(const From &from, To &to) {
   to.send_buffer_size = from.send_buffer_size;
   to.handle_signals = from.handle_signals;
   to.log_level = from.log_level;
+  to.high_watermark = from.high_watermark;
+  to.low_watermark = from.low_watermark;
+  to.max_queued_bytes = from.max_queued_bytes;
+  to.max_buffered_bytes = from.max_buffered_bytes;
+  to.idle_timeout_ms = from.idle_timeout_ms;
+  to.read_timeout_ms = from.read_timeout_ms;
+  to.write_timeout_ms = from.write_timeout_ms;
+  to.drain_timeout_ms = from.drain_timeout_ms;
+  to.pause_above_high = from.pause_above_high;
 }
 
 }  // namespace detail
@@ -907,6 +942,13 @@ class ServerCalls {
   void run() const { Status(tcpkit_server_run(server())).or_throw(); }
   void stop() const { Status(tcpkit_server_stop(server())).or_throw(); }
   void wait() const { Status(tcpkit_server_wait(server())).or_throw(); }
+  // Ends the server gently, and resets what is left after deadline; milliseconds::max() is never.
+  // Returns after the last callback; on a loop of the server at once, with an empty report.
+  DrainReport drain(std::chrono::milliseconds deadline) const {
+    DrainReport report = TCPKIT_DRAIN_REPORT_INIT;
+    Status(tcpkit_server_drain(server(), detail::to_limit_ms(deadline), &report)).or_throw();
+    return report;
+  }
   [[nodiscard]] bool is_running() const { return tcpkit_server_is_running(server()) != 0; }
 
   [[nodiscard]] Metrics metrics() const {
@@ -1003,6 +1045,8 @@ struct Handlers {
   Callable<ConnRef, const CloseInfo &> on_close;
   Callable<ServerRef, const Metrics &> on_metrics;
   Callable<tcpkit_log_level, std::string_view> on_log;
+  Callable<ConnRef> on_writable;
+  Callable<ConnRef> on_drain;
 
   // The C table for what is set. What is not stays NULL, which means something for on_end.
   tcpkit_handlers table() noexcept {
@@ -1014,6 +1058,8 @@ struct Handlers {
     if (on_close) table.on_close = call_close;
     if (on_metrics) table.on_metrics = call_metrics;
     if (on_log) table.on_log = call_log;
+    if (on_writable) table.on_writable = call_writable;
+    if (on_drain) table.on_drain = call_drain;
     table.user_data = this;
     table.user_data_free = free_box<Handlers>;
     return table;
@@ -1040,6 +1086,12 @@ struct Handlers {
   }
   static void call_metrics(tcpkit_server *server, const tcpkit_metrics *metrics, void *user_data) {
     of(user_data).on_metrics(ServerRef(server), *metrics);
+  }
+  static void call_writable(tcpkit_conn *conn, void *user_data) {
+    of(user_data).on_writable(ConnRef(conn));
+  }
+  static void call_drain(tcpkit_conn *conn, void *user_data) {
+    of(user_data).on_drain(ConnRef(conn));
   }
   // Runs in the middle of any call, where nobody could catch: a line that cannot be logged is lost.
   static void call_log(tcpkit_log_level level, const char *message, void *user_data) noexcept try {
@@ -1146,6 +1198,7 @@ class LazyServer {
 // The handlers take
 //   on_open(ConnRef)   on_data(ConnRef, Bytes)   on_packet(ConnRef, Bytes)   on_end(ConnRef)
 //   on_close(ConnRef, const CloseInfo &)   on_metrics(ServerRef, const Metrics &)
+//   on_writable(ConnRef)   on_drain(ConnRef)
 //   on_log(tcpkit_log_level, std::string_view)   exceptions of this one are dropped
 class Server : public ServerCalls<Server> {
  public:
@@ -1179,6 +1232,16 @@ class Server : public ServerCalls<Server> {
   template <class F>
   void on_log(F &&handler) {
     lazy_->handlers().on_log.set(std::forward<F>(handler));
+  }
+  // After a send was above_high(): enough has left, sending may go on.
+  template <class F>
+  void on_writable(F &&handler) {
+    lazy_->handlers().on_writable.set(std::forward<F>(handler));
+  }
+  // The server drains: say goodbye; the connection closes once it is idle.
+  template <class F>
+  void on_drain(F &&handler) {
+    lazy_->handlers().on_drain.set(std::forward<F>(handler));
   }
 
   // The C handle, for calls of tcpkit.h.

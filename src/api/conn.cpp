@@ -57,9 +57,10 @@ Status send_many_slices(Conn& conn, const tcpkit_slice* slices, size_t slice_cou
 }  // namespace
 
 const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
-  static constexpr std::array<const char*, 12> kNames = {
-      "UNKNOWN",     "LOCAL",    "ABORTED",  "PEER_FIN", "PEER_RESET", "FRAME_TOO_BIG",
-      "FRAME_ERROR", "CALLBACK", "SHUTDOWN", "TIMEOUT",  "IO_ERROR",   "NO_MEMORY"};
+  static constexpr std::array<const char*, 16> kNames = {
+      "UNKNOWN",      "LOCAL",        "ABORTED",       "PEER_FIN", "PEER_RESET", "FRAME_TOO_BIG",
+      "FRAME_ERROR",  "CALLBACK",     "SHUTDOWN",      "TIMEOUT",  "IO_ERROR",   "NO_MEMORY",
+      "IDLE_TIMEOUT", "READ_TIMEOUT", "WRITE_TIMEOUT", "LIMIT"};
   const auto index = static_cast<size_t>(reason);
   return reason > 0 && index < kNames.size() ? kNames[index] : kNames[0];
 }
@@ -197,6 +198,27 @@ tcpkit_status tcpkit_conn_pause_reading(tcpkit_conn* conn) {
 
 tcpkit_status tcpkit_conn_resume_reading(tcpkit_conn* conn) {
   return request(conn, Conn::Control::kResume);
+}
+
+tcpkit_status tcpkit_conn_set_timeout(tcpkit_conn* conn, tcpkit_timeout timeout,
+                                      uint64_t timeout_ms) {
+  const Status status = check_conn(conn);
+  if (status != TCPKIT_OK) return status;
+  if (timeout < TCPKIT_TIMEOUT_IDLE || timeout > TCPKIT_TIMEOUT_WRITE) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "timeout is %d, which is none of its constants",
+                timeout);
+  }
+  const bool unlimited = timeout_ms == TCPKIT_UNLIMITED;
+  if (!unlimited && (timeout_ms == 0 || timeout_ms > INT32_MAX)) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "timeout_ms is %llu, outside 1 to %d",
+                static_cast<unsigned long long>(timeout_ms), INT32_MAX);
+  }
+  Conn& target = *Conn::from_handle(conn);
+  if (!target.host().loop().is_home()) {
+    return fail(TCPKIT_E_WRONG_THREAD, "conn: its timeouts belong to its loop thread");
+  }
+  return target.set_timeout(timeout,
+                            unlimited ? TimeoutLimits::kNever : static_cast<uint32_t>(timeout_ms));
 }
 
 tcpkit_status tcpkit_conn_shutdown(tcpkit_conn* conn) {

@@ -55,6 +55,10 @@ Status make_framing(ServerSetup& setup) {
   return status;
 }
 
+uint32_t timeout_of(uint64_t ms) noexcept {
+  return ms == TCPKIT_UNLIMITED ? TimeoutLimits::kNever : static_cast<uint32_t>(ms);
+}
+
 Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                   ServerSetup& setup) {
   setup.config = std::make_shared<ConnConfig>();
@@ -77,6 +81,10 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   config.read_quantum_ns =
       quantum_ms > UINT64_MAX / 1'000'000 ? UINT64_MAX : quantum_ms * 1'000'000;
   config.close_timeout_ms = resolved.close_timeout_ms;
+  config.flow = {resolved.high_watermark, resolved.low_watermark, resolved.max_queued_bytes,
+                 resolved.max_buffered_bytes, resolved.pause_above_high == TCPKIT_ON};
+  config.timeouts = {timeout_of(resolved.idle_timeout_ms), timeout_of(resolved.read_timeout_ms),
+                     timeout_of(resolved.write_timeout_ms)};
   config.tick_interval_ms = resolved.tick_interval_ms;
   if (!config.fork_guard.arm()) {
     return fail_errno(errno, "cannot map the page that tells a fork");
@@ -158,6 +166,24 @@ tcpkit_status tcpkit_server_run(tcpkit_server* server) {
 
 tcpkit_status tcpkit_server_stop(tcpkit_server* server) {
   return on_server(server, [](Server& target) { return target.stop(); });
+}
+
+void tcpkit_drain_report_init(tcpkit_drain_report* report) {
+  if (report != nullptr) *report = TCPKIT_DRAIN_REPORT_INIT;
+}
+
+tcpkit_status tcpkit_server_drain(tcpkit_server* server, uint64_t deadline_ms,
+                                  tcpkit_drain_report* out_report) {
+  tcpkit_drain_report report = TCPKIT_DRAIN_REPORT_INIT;
+  if (out_report != nullptr) {
+    const Status status = copy_struct(out_report, report, "out_report");
+    if (status != TCPKIT_OK) return status;
+    report = TCPKIT_DRAIN_REPORT_INIT;
+  }
+  const Status status =
+      on_server(server, [&](Server& target) { return target.drain(deadline_ms, &report); });
+  if (status == TCPKIT_OK && out_report != nullptr) fill_struct(*out_report, report);
+  return status;
 }
 
 tcpkit_status tcpkit_server_wait(tcpkit_server* server) {

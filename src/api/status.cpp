@@ -2,9 +2,9 @@
 #include "base/status.h"
 
 tcpkit_status_class tcpkit_status_class_of(tcpkit_status status) {
-  if (status == TCPKIT_OK) return TCPKIT_CLASS_OK;
-  // No status is positive, so this is the row of all numbers that are none.
-  constexpr tcpkit_status kUnknown = 1;
+  if (status == TCPKIT_OK || status == TCPKIT_OK_ABOVE_HIGH) return TCPKIT_CLASS_OK;
+  // No other status is positive, so this is the row of all numbers that are none.
+  constexpr tcpkit_status kUnknown = 2;
   if (tcpkit::status_text(status) == tcpkit::status_text(kUnknown)) return TCPKIT_CLASS_INTERNAL;
   return -status / 100;
 }

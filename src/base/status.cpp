@@ -17,6 +17,8 @@ struct StatusRow {
 
 constexpr StatusRow kStatusTable[] = {
     {TCPKIT_OK, "TCPKIT_OK", "success"},
+    {TCPKIT_OK_ABOVE_HIGH, "TCPKIT_OK_ABOVE_HIGH",
+     "sent; more than high_watermark bytes are queued"},
     {TCPKIT_E_INVALID_ARGUMENT, "TCPKIT_E_INVALID_ARGUMENT", "an argument is not valid"},
     {TCPKIT_E_STRUCT_SIZE, "TCPKIT_E_STRUCT_SIZE", "struct_size is missing or too small"},
     {TCPKIT_E_UNKNOWN_OPTION, "TCPKIT_E_UNKNOWN_OPTION", "no option has that key"},
@@ -33,6 +35,7 @@ constexpr StatusRow kStatusTable[] = {
     {TCPKIT_E_NO_MEMORY, "TCPKIT_E_NO_MEMORY", "out of memory"},
     {TCPKIT_E_TOO_MANY_FILES, "TCPKIT_E_TOO_MANY_FILES", "out of file descriptors"},
     {TCPKIT_E_LIMIT, "TCPKIT_E_LIMIT", "a configured limit was reached"},
+    {TCPKIT_E_QUEUE_FULL, "TCPKIT_E_QUEUE_FULL", "the queue of output is full"},
     {TCPKIT_E_ADDRESS_IN_USE, "TCPKIT_E_ADDRESS_IN_USE", "the address is in use"},
     {TCPKIT_E_ADDRESS_NOT_AVAILABLE, "TCPKIT_E_ADDRESS_NOT_AVAILABLE",
      "the address is not available on this machine"},

@@ -19,7 +19,12 @@ uint64_t now_ms() noexcept {
 }  // namespace
 
 Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexcept
-    : host_(host), id_(id), connected_at_ms_(wall_ms()), peer_(peer), fd_(fd) {
+    : host_(host),
+      id_(id),
+      connected_at_ms_(wall_ms()),
+      peer_(peer),
+      fd_(fd),
+      timeouts_(host.config().timeouts) {
   host_.retain();
   read_rate_.start(host_.loop().turn_ms());
   write_rate_.start(host_.loop().turn_ms());
@@ -60,9 +65,8 @@ uint64_t Conn::writes_per_second() const noexcept {
 
 // The loop thread sees what it has just sent; others what was there at the end of the last event.
 uint64_t Conn::queued_bytes() const noexcept {
-  const bool home = host_.loop().is_home();
-  return (home ? pending_bytes() : queued_bytes_.load(std::memory_order_relaxed)) +
-         posted_bytes_.load(std::memory_order_relaxed);
+  return host_.loop().is_home() ? pending_bytes() + posted_bytes_.load(std::memory_order_relaxed)
+                                : total_queued();
 }
 
 Status Conn::set_user_data(UserData user_data) noexcept {
@@ -92,6 +96,11 @@ bool Conn::attach() noexcept {
 void Conn::open() noexcept {
   const ConnConfig& config = host_.config();
   in_event_ = true;
+  if (timeouts_.watch_waiting()) {
+    timeouts_.note_read(host_.loop().now_ms());
+    timeouts_.note_write(host_.loop().now_ms());
+    schedule_timeouts();
+  }
   try {
     if (config.strategy.on_accept != nullptr) {
       config.strategy.on_accept(handle(), config.strategy.user_data);
@@ -108,7 +117,14 @@ void Conn::open() noexcept {
 // ---- State ----
 
 void Conn::step(ConnStep step) noexcept {
-  state_.store(next_state(state(), step), std::memory_order_relaxed);
+  const ConnState before = state();
+  const ConnState after = next_state(before, step);
+  if (before == ConnState::kOpen && after != before) disarm_timer();  // its timeouts are over
+  state_.store(after, std::memory_order_relaxed);
+}
+
+void Conn::disarm_timer() noexcept {
+  if (armed()) host_.loop().timers().disarm(*this);
 }
 
 // The first cause is the one that is told.
@@ -150,6 +166,8 @@ void Conn::end_event() noexcept {
   if (ended_) return;
   in_event_ = true;
   if (state() != ConnState::kClosed && has_output() && !waits_writable_) flush_output();
+  if (above_high_.load(std::memory_order_relaxed)) leave_high();
+  if (host_.draining()) close_if_idle();
   if (!is_settled()) {
     publish_queued();
     advance_close();
@@ -161,8 +179,8 @@ void Conn::end_event() noexcept {
 
 // Nothing to do but to read on: the way that nearly every event ends.
 bool Conn::is_settled() const noexcept {
-  return state() == ConnState::kOpen && watched_events_ == EPOLLIN && !paused_ && !peer_ended_ &&
-         !waits_writable_ && !shutdown_wanted_;
+  return state() == ConnState::kOpen && watched_events_ == EPOLLIN && pauses_ == 0 &&
+         !peer_ended_ && !waits_writable_ && !shutdown_wanted_;
 }
 
 void Conn::arm_close_timer() noexcept {
@@ -207,7 +225,14 @@ void Conn::update_interest() noexcept {
   if (error != 0) fail_now({TCPKIT_CLOSE_IO_ERROR, status_from_errno(error), error});
 }
 
+// In a drain: nothing is left to be said, by us or by the peer.
+void Conn::close_if_idle() noexcept {
+  if (state() != ConnState::kOpen || stash_ != nullptr || has_output() || !all_sent()) return;
+  begin_close({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
+}
+
 void Conn::on_timer() noexcept {
+  if (state() == ConnState::kOpen) return check_timeouts();
   if (state() == ConnState::kLingering) {
     // All of it was handed to the kernel; the peer just does not end its stream.
     step(ConnStep::kPeerEnded);
@@ -223,7 +248,26 @@ void Conn::stop_now() noexcept {
   if (state() == ConnState::kClosed) return;
   if (!queue_.empty() && !waits_writable_) flush_output();
   if (!all_sent()) forget_orderly_cause();
+  if (host_.draining() && state() != ConnState::kLingering) {
+    drained_by_force_ = true;
+    reset_at_close(fd());
+  }
   fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
+}
+
+// What the peer has sent by now is still served.
+void Conn::drain() noexcept {
+  if (state() != ConnState::kOpen) return;
+  const tcpkit_handlers& handlers = host_.config().handlers;
+  in_event_ = true;
+  try {
+    if (handlers.on_drain != nullptr) handlers.on_drain(handle(), handlers.user_data);
+    if (wants_input()) read_ready();
+  } catch (...) {
+    drop_stash();
+    callback_threw();
+  }
+  end_event();
 }
 
 // ---- The end ----
@@ -245,7 +289,7 @@ void Conn::give_up_descriptor() noexcept {
 void Conn::finish_close() noexcept {
   in_event_ = true;  // what the handlers ask of this connection changes nothing any more
   drop_event_output();
-  if (armed()) host_.loop().timers().disarm(*this);
+  disarm_timer();
   unsent_bytes_ += queue_.bytes() + posted_bytes_.load(std::memory_order_relaxed);
   if (stash_ != nullptr && partial_bytes_ == 0) partial_bytes_ = stash_->size();
   queue_.clear(host_.blocks());
@@ -253,12 +297,19 @@ void Conn::finish_close() noexcept {
   drop_stash();
   give_up_descriptor();
   host_.slab().unlist(*this);
+  if (host_.draining()) count_drained();
   if (host_.config().framing != nullptr) host_.config().framing->close_state(framer_);
   run_close_handlers(close_info());
   ended_ = true;
   user_data_ = UserData();
   host_.conn_gone();
   release();
+}
+
+void Conn::count_drained() noexcept {
+  LoopCounters& counters = host_.own_counters();
+  (drained_by_force_ ? counters.drained_by_force : counters.drained).add(1);
+  if (drained_by_force_) counters.drain_lost_bytes.add(unsent_bytes_);
 }
 
 void Conn::run_close_handlers(const tcpkit_close_info& info) noexcept {
@@ -306,9 +357,9 @@ void Conn::apply(Control control) noexcept {
   if (ended_) return;
   switch (control) {
     case Control::kPause:
-      return pause_reading();
+      return pause_reading(kPausedByUser);
     case Control::kResume:
-      return resume_reading();
+      return resume_reading(kPausedByUser);
     case Control::kShutdown:
       sends_refused_.store(true, std::memory_order_relaxed);
       shutdown_wanted_ = true;

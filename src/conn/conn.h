@@ -75,23 +75,23 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
   Status set_user_data(UserData user_data) noexcept;
   void* user_data() const noexcept { return user_data_.get(); }
+  // ms: TimeoutLimits::kNever for none.
+  Status set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept;
 
   // For the host and the tasks, on the home thread.
   bool attach() noexcept;  // false: it cannot be served; errno or a log line says why
   void open() noexcept;
   void stop_now() noexcept;
+  void drain() noexcept;
   void finish_turn() noexcept;
   void continue_delivery() noexcept;
   void apply(Control control) noexcept;
   enum class Payload : uint8_t { kCopy, kShare };
   void send_posted(SharedBuffer& payload, Payload how) noexcept;
   void run_user_task(tcpkit_conn_fn function, void* user_data) noexcept;
-  void count_posted(size_t bytes) noexcept {
-    posted_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  }
-  void uncount_posted(size_t bytes) noexcept {
-    posted_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  }
+  // Any thread: room for bytes that are on their way to the loop, or TCPKIT_E_QUEUE_FULL.
+  Status reserve_posted(size_t bytes) noexcept;
+  void unreserve_posted(size_t bytes) noexcept;
   void count_packet_written() noexcept;
 
   void on_ready(uint32_t events) noexcept override;
@@ -113,6 +113,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void stop_cutting(const CutResult& cut) noexcept;
   void keep_rest(const Received& received) noexcept;
   bool grow_stash() noexcept;
+  Block* take_stash(size_t bytes) noexcept;
   void drop_stash() noexcept;
   void list_to_deliver() noexcept;
   void discard_input() noexcept;
@@ -121,19 +122,20 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void receive_failed(int error_number) noexcept;
   void hung_up() noexcept;
   void framing_failed(Status status) noexcept;
-  void pause_reading() noexcept;
-  void resume_reading() noexcept;
-  bool may_deliver() const noexcept { return state() == ConnState::kOpen && !paused_; }
+  void pause_reading(uint8_t reason) noexcept;
+  void resume_reading(uint8_t reason) noexcept;
+  bool may_deliver() const noexcept { return state() == ConnState::kOpen && pauses_ == 0; }
   bool wants_input() const noexcept {
-    return !peer_ended_ && (state() != ConnState::kOpen || !paused_);
+    return !peer_ended_ && (state() != ConnState::kOpen || pauses_ == 0);
   }
 
   // conn_write.cpp
   Status post_packet(const Framing& framing, ByteView packet) noexcept;
   Status packet_sent() noexcept;
   Status send_frame(const Envelope& envelope, ByteView packet) noexcept;
-  bool send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
-  bool send_shared_here(SharedBuffer& buffer) noexcept;
+  Status send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
+  bool enqueue(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
+  bool enqueue_shared(SharedBuffer& buffer) noexcept;
   void write_through(std::span<const ByteView> pieces, size_t total_bytes) noexcept;
   uint8_t* claim_output(size_t bytes) noexcept;
   uint8_t* claim_after_flush(size_t bytes) noexcept;
@@ -154,9 +156,21 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool all_sent() const noexcept {
     return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0;
   }
-  void publish_queued() noexcept {
-    queued_bytes_.store(pending_bytes(), std::memory_order_relaxed);
-  }
+
+  // conn_flow.cpp
+  Status admit(size_t bytes) noexcept;
+  Status refuse_full(size_t bytes) noexcept;
+  Status after_queueing() noexcept;
+  Status note_level() noexcept;
+  void leave_high() noexcept;
+  void publish_queued() noexcept;
+  void account_buffered(uint64_t before, uint64_t now) noexcept;
+  uint64_t total_queued() const noexcept;
+  bool has_room_below_high(size_t bytes) const noexcept;
+  void begin_waiting() noexcept;
+  void schedule_timeouts() noexcept;
+  void check_timeouts() noexcept;
+  void timed_out(ConnTimeouts::Kind kind) noexcept;
 
   // conn.cpp
   ConnState state() const noexcept { return state_.load(std::memory_order_relaxed); }
@@ -176,10 +190,13 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   }
   void end_event() noexcept;
   bool is_settled() const noexcept;
+  void close_if_idle() noexcept;
   void advance_close() noexcept;
   void arm_close_timer() noexcept;
+  void disarm_timer() noexcept;
   void update_interest() noexcept;
   void finish_close() noexcept;
+  void count_drained() noexcept;
   void give_up_descriptor() noexcept;
   void run_close_handlers(const tcpkit_close_info& info) noexcept;
   tcpkit_close_info close_info() const noexcept;
@@ -187,6 +204,9 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
 
   // Of watched_events_: the descriptor is not in the epoll set.
   static constexpr uint32_t kNotWatched = UINT32_MAX;
+  // Bits of pauses_.
+  static constexpr uint8_t kPausedByUser = 1;
+  static constexpr uint8_t kPausedByOutput = 2;
 
   ConnHost& host_;
   const uint64_t id_;
@@ -200,7 +220,10 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // was sent before a close was asked for is still sent.
   std::atomic<bool> sends_refused_{false};
   std::atomic<bool> close_requested_{false};
-  bool paused_ = false;           // by the user
+  // More than high_watermark bytes were queued, or were on their way here. Set by the thread whose
+  // send found that, cleared by the loop; see leave_high().
+  std::atomic<bool> above_high_{false};
+  uint8_t pauses_ = 0;            // why nothing is read
   bool has_undelivered_ = false;  // the stash holds bytes that were not offered to the framer yet
   bool listed_to_deliver_ = false;
   bool listed_in_turn_ = false;
@@ -212,6 +235,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool write_broken_ = false;    // a write failed; reading finds the end
   bool ended_ = false;           // the last callback has run
   bool waits_writable_ = false;  // the kernel's buffer is full
+  bool drained_by_force_ = false;
+  ConnTimeouts timeouts_;
 
   WriteQueue queue_;
   Block* stash_ = nullptr;   // received bytes that are no whole packet, or not delivered yet

@@ -21,8 +21,9 @@ Status ConnHost::open() noexcept {
       return fail(TCPKIT_E_NO_MEMORY, "out of memory for a read buffer of %zu bytes", size);
     }
   }
-  if (!event_output_.allocate()) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a loop");
-  stopping_ = false;
+  if (!event_output_.allocate(config_->flow.max_queued_bytes))
+    return fail(TCPKIT_E_NO_MEMORY, "out of memory for a loop");
+  stopping_ = draining_ = drain_held_ = false;
   return loop_.open();
 }
 
@@ -65,14 +66,30 @@ void ConnHost::abandon() noexcept {
 
 void ConnHost::stop() noexcept {
   stopping_ = true;
+  std::vector<Ref<Conn>> open;
+  collect_open(open);
+  for (const Ref<Conn>& conn : open) conn->stop_now();
+}
+
+// Incomplete if memory runs out: finish_turn() comes back to what is left at the end.
+void ConnHost::collect_open(std::vector<Ref<Conn>>& open) noexcept {
   try {
-    std::vector<Ref<Conn>> open;
     slab_.collect(open);
-    for (const Ref<Conn>& conn : open) conn->stop_now();
   } catch (const std::bad_alloc&) {
-    // finish_turn() comes back here, connections close, and there is a next time.
-    config_->log.write(TCPKIT_LOG_ERROR, "out of memory while stopping; trying again");
+    config_->log.write(TCPKIT_LOG_ERROR, "out of memory while ending connections; trying again");
   }
+}
+
+void ConnHost::drain(uint64_t timeout_ms, DrainHold hold) noexcept {
+  if (stopping_) return;
+  draining_ = true;
+  drain_held_ = hold == DrainHold::kHeld;
+  if (timeout_ms != TCPKIT_UNLIMITED) {
+    loop_.timers().arm(drain_timer_, loop_.deadline_in(timeout_ms));
+  }
+  std::vector<Ref<Conn>> open;
+  collect_open(open);
+  for (const Ref<Conn>& conn : open) conn->drain();
 }
 
 // Retained, since an event of its own may end the connection before the turn does.
@@ -107,9 +124,11 @@ bool ConnHost::finish_turn() noexcept {
     conn->continue_delivery();
   }
   finish_touched();
+  if (draining_ && !drain_held_ && open_count_ == 0) stopping_ = true;
   if (stopping_ && open_count_ > 0) stop();
   if (stopping_ && open_count_ == 0 && first_in_turn_ == nullptr) {
     work_.clear();
+    loop_.timers().disarm(drain_timer_);
     loop_.finish();
   }
   return first_to_deliver_ != nullptr || first_in_turn_ != nullptr || stopping_;

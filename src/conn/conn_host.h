@@ -63,6 +63,12 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   void refuse(int fd) noexcept;
   // Begins the end: closes every connection, and lets the loop finish when the last is gone.
   void stop() noexcept;
+  // Begins a gentle end: each connection closes when it is idle, all at the deadline. A held host
+  // does not let its loop finish before release_drain().
+  enum class DrainHold : uint8_t { kNone, kHeld };
+  void drain(uint64_t timeout_ms, DrainHold hold) noexcept;
+  void release_drain() noexcept { drain_held_ = false; }
+  bool draining() const noexcept { return draining_; }
 
   // For connections.
   LoopCounters& own_counters() noexcept { return counters_; }
@@ -84,7 +90,17 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   bool finish_turn() noexcept override;
 
  private:
+  class DrainTimer final : public TimerNode {
+   public:
+    explicit DrainTimer(ConnHost& host) noexcept : host_(host) {}
+    void on_timer() noexcept override { host_.stop(); }
+
+   private:
+    ConnHost& host_;
+  };
+
   void finish_touched() noexcept;
+  void collect_open(std::vector<Ref<Conn>>& open) noexcept;
 
   const std::shared_ptr<const ConnConfig> config_;
   const uint32_t index_;
@@ -101,6 +117,9 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   Conn* last_to_deliver_ = nullptr;
   uint32_t open_count_ = 0;
   bool stopping_ = false;
+  bool draining_ = false;
+  bool drain_held_ = false;
+  DrainTimer drain_timer_{*this};
   std::atomic<uint32_t> load_{0};
 };
 

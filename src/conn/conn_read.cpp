@@ -166,6 +166,7 @@ void Conn::account_read(size_t bytes) noexcept {
   const uint64_t total = total_read_.load(std::memory_order_relaxed) + bytes;
   total_read_.store(total, std::memory_order_relaxed);
   read_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+  if (timeouts_.watch_reads()) timeouts_.note_read(host_.loop().now_ms());
 }
 
 void Conn::deliver(Received& received) {
@@ -240,12 +241,30 @@ void Conn::keep_rest(const Received& received) noexcept {
   if (received.in_stash) {
     stash_->begin = stash_->end - static_cast<uint32_t>(rest);
   } else {
-    stash_ = host_.blocks().take(rest);
-    if (stash_ == nullptr) return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+    stash_ = take_stash(rest);
+    if (stash_ == nullptr) return;
     std::memcpy(stash_->bytes(), received.bytes.data(), rest);
     stash_->end = static_cast<uint32_t>(rest);
   }
-  if (has_undelivered_ && !paused_) list_to_deliver();
+  if (has_undelivered_ && pauses_ == 0) list_to_deliver();
+}
+
+// nullptr, and the connection ends, if memory ran out or the server's budget is used up. What fits
+// in front of the read buffer is not counted against the budget: it comes and goes with every read.
+Block* Conn::take_stash(size_t bytes) noexcept {
+  const ConnConfig& config = host_.config();
+  const bool counted = bytes > ConnHost::kFrontBytes;
+  if (counted && config.buffered_bytes.now() + bytes > config.flow.max_buffered_bytes) {
+    fail_now({TCPKIT_CLOSE_LIMIT, TCPKIT_E_LIMIT, 0});
+    return nullptr;
+  }
+  Block* block = host_.blocks().take(bytes);
+  if (block == nullptr) {
+    fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+  } else if (block->capacity > ConnHost::kFrontBytes) {
+    config.buffered_bytes.add(block->capacity);
+  }
+  return block;
 }
 
 // Makes room behind a large stash: for all of the frame if its header told the size, but no more
@@ -254,11 +273,8 @@ bool Conn::grow_stash() noexcept {
   const size_t used = stash_->size();
   const size_t missing = needed_bytes_ > used ? needed_bytes_ - used : used;
   if (stash_->room() >= std::min(missing, kSmallRoom)) return true;
-  Block* larger = host_.blocks().take(used + std::min(missing, std::max(used, kStashStep)));
-  if (larger == nullptr) {
-    fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
-    return false;
-  }
+  Block* larger = take_stash(used + std::min(missing, std::max(used, kStashStep)));
+  if (larger == nullptr) return false;
   std::memcpy(larger->bytes(), stash_->data(), used);
   larger->end = static_cast<uint32_t>(used);
   drop_stash();
@@ -267,7 +283,11 @@ bool Conn::grow_stash() noexcept {
 }
 
 void Conn::drop_stash() noexcept {
-  if (stash_ != nullptr) host_.blocks().give_back(stash_);
+  if (stash_ == nullptr) return;
+  if (stash_->capacity > ConnHost::kFrontBytes) {
+    host_.config().buffered_bytes.remove(stash_->capacity);
+  }
+  host_.blocks().give_back(stash_);
   stash_ = nullptr;
 }
 
@@ -281,14 +301,19 @@ void Conn::framing_failed(Status status) noexcept {
 
 // ---- Pausing ----
 
-void Conn::pause_reading() noexcept {
-  paused_ = true;
+void Conn::pause_reading(uint8_t reason) noexcept {
+  pauses_ |= reason;
   touch();
 }
 
-void Conn::resume_reading() noexcept {
-  paused_ = false;
-  if (has_undelivered_) list_to_deliver();
+// The peer could not send while we did not read, so its time begins anew.
+void Conn::resume_reading(uint8_t reason) noexcept {
+  pauses_ &= static_cast<uint8_t>(~reason);
+  if (pauses_ == 0) {
+    if (has_undelivered_) list_to_deliver();
+    if (timeouts_.watch_reads()) timeouts_.note_read(host_.loop().now_ms());
+    schedule_timeouts();
+  }
   touch();
 }
 

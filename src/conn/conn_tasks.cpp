@@ -21,13 +21,11 @@ Status refused() noexcept {
   return fail(TCPKIT_E_CLOSED, "conn: it is closed");
 }
 
+// Its bytes were counted by reserve_posted(); send_posted() uncounts them.
 class SendTask final : public Task {
  public:
   SendTask(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noexcept
-      : conn_(Ref<Conn>::share(&conn)), payload_(std::move(payload)), counted_(counted) {
-    conn_->count_posted(payload_->view().size());
-  }
-  ~SendTask() { conn_->uncount_posted(payload_->view().size()); }
+      : conn_(Ref<Conn>::share(&conn)), payload_(std::move(payload)), counted_(counted) {}
 
   void run() noexcept override {
     conn_->send_posted(*payload_, payload_->view().size() <= kCopiedPayloadBytes
@@ -72,6 +70,19 @@ class UserTask final : public Task {
   UserData user_data_;
 };
 
+// The answer is that of reserve_posted(), unless something fails; then nothing stays counted.
+Status post_payload(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noexcept {
+  const size_t bytes = payload->view().size();
+  const Status room = conn.reserve_posted(bytes);
+  if (room < 0) return room;
+  auto* task = new (std::nothrow) SendTask(conn, std::move(payload), counted);
+  if (task != nullptr && conn.host().loop().post(task)) return room;
+  conn.unreserve_posted(bytes);
+  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
+  delete task;
+  return refused();
+}
+
 }  // namespace
 
 Status post_send(Conn& conn, std::span<const ByteView> pieces, size_t total_bytes,
@@ -83,20 +94,11 @@ Status post_send(Conn& conn, std::span<const ByteView> pieces, size_t total_byte
     if (!piece.empty()) std::memcpy(target, piece.data(), piece.size());
     target += piece.size();
   }
-  auto* task = new (std::nothrow) SendTask(conn, std::move(payload), counted);
-  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
-  if (conn.host().loop().post(task)) return TCPKIT_OK;
-  delete task;
-  return refused();
+  return post_payload(conn, std::move(payload), counted);
 }
 
 Status post_send_shared(Conn& conn, SharedBuffer& buffer) noexcept {
-  auto* task =
-      new (std::nothrow) SendTask(conn, Ref<SharedBuffer>::share(&buffer), Counted::kBytes);
-  if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
-  if (conn.host().loop().post(task)) return TCPKIT_OK;
-  delete task;
-  return refused();
+  return post_payload(conn, Ref<SharedBuffer>::share(&buffer), Counted::kBytes);
 }
 
 Status Conn::request(Control control) noexcept {

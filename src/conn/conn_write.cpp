@@ -43,16 +43,17 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 // older bytes wait; else in its last block. nullptr if there is none.
 [[gnu::always_inline]] inline uint8_t* Conn::claim_output(size_t bytes) noexcept {
   const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
-  if (!in_own_event) return queue_.claim(bytes);
+  if (!in_own_event) return has_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
   EventOutput& output = host_.event_output();
   uint8_t* target = output.claim(bytes);
-  if (target != nullptr || bytes > EventOutput::kBytes) return target;
+  if (target != nullptr || bytes > output.limit()) return target;
   return claim_after_flush(bytes);
 }
 
 uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
   flush_output();
-  return queue_.empty() ? host_.event_output().claim(bytes) : queue_.claim(bytes);
+  if (queue_.empty()) return host_.event_output().claim(bytes);
+  return has_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
 }
 
 Status Conn::send(std::span<const ByteView> pieces) noexcept {
@@ -61,7 +62,7 @@ Status Conn::send(std::span<const ByteView> pieces) noexcept {
   if (total == 0) return TCPKIT_OK;
   if (!host_.loop().is_home()) return post_send(*this, pieces, total, Counted::kBytes);
   uint8_t* target = total < kWriteThroughBytes ? claim_output(total) : nullptr;
-  if (target == nullptr) return send_here(pieces, total) ? TCPKIT_OK : out_of_memory(total);
+  if (target == nullptr) return send_here(pieces, total);
   for (const ByteView& piece : pieces) target = put(target, piece);
   touch();
   return TCPKIT_OK;
@@ -116,16 +117,18 @@ Status Conn::send_frame(const Envelope& envelope, ByteView packet) noexcept {
   const ByteView pieces[] = {
       {envelope.header, envelope.header_size}, packet, {envelope.trailer, envelope.trailer_size}};
   const size_t total = total_size(pieces);
-  if (total > 0 && !send_here(pieces, total)) return out_of_memory(total);
-  count_packet_written();
-  return TCPKIT_OK;
+  const Status status = total == 0 ? TCPKIT_OK : send_here(pieces, total);
+  if (status >= 0) count_packet_written();
+  return status;
 }
 
 Status Conn::send_shared(SharedBuffer& buffer) noexcept {
   if (sends_refused_.load(std::memory_order_relaxed)) return refused();
   if (buffer.view().empty()) return TCPKIT_OK;
   if (!host_.loop().is_home()) return post_send_shared(*this, buffer);
-  return send_shared_here(buffer) ? TCPKIT_OK : out_of_memory(0);
+  const Status room = admit(buffer.view().size());
+  if (room != TCPKIT_OK) return room;
+  return enqueue_shared(buffer) ? after_queueing() : out_of_memory(0);
 }
 
 Status Conn::flush() noexcept {
@@ -147,12 +150,19 @@ void Conn::count_packet_written() noexcept {
   host_.own_counters().packets_written.add(1);
 }
 
-bool Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
+Status Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
+  const Status room = admit(total_bytes);
+  if (room != TCPKIT_OK) return room;
   if (total_bytes >= kWriteThroughBytes && !waits_writable_) {
     write_through(pieces, total_bytes);
     touch();
-    return true;
+    return note_level();
   }
+  return enqueue(pieces, total_bytes) ? after_queueing() : out_of_memory(total_bytes);
+}
+
+// False if memory ran out; then nothing was queued.
+bool Conn::enqueue(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
   if (!spill_event_output()) return false;
   if (!queue_.append(host_.blocks(), pieces, total_bytes)) return false;
   publish_queued();
@@ -160,7 +170,7 @@ bool Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexc
   return true;
 }
 
-bool Conn::send_shared_here(SharedBuffer& buffer) noexcept {
+bool Conn::enqueue_shared(SharedBuffer& buffer) noexcept {
   if (!spill_event_output()) return false;
   if (!queue_.append_shared(host_.blocks(), buffer)) return false;
   publish_queued();
@@ -170,15 +180,20 @@ bool Conn::send_shared_here(SharedBuffer& buffer) noexcept {
 
 // What another thread sent, in the order of the posted tasks.
 void Conn::send_posted(SharedBuffer& payload, Payload how) noexcept {
-  if (ended_) return;
   const ByteView bytes = payload.view();
+  if (ended_) return unreserve_posted(bytes.size());
   if (!write_open()) {
+    unreserve_posted(bytes.size());
     unsent_bytes_ += bytes.size();
     return touch();  // a close may wait for this task
   }
-  const bool sent =
-      how == Payload::kCopy ? send_here({&bytes, 1}, bytes.size()) : send_shared_here(payload);
-  if (sent) return;
+  const bool queued =
+      how == Payload::kCopy ? enqueue({&bytes, 1}, bytes.size()) : enqueue_shared(payload);
+  unreserve_posted(bytes.size());
+  if (queued) {
+    (void)after_queueing();
+    return;
+  }
   unsent_bytes_ += bytes.size();
   fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
 }
@@ -213,7 +228,7 @@ void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) n
   if (direct && result.error_number != 0 && result.error_number != EAGAIN) {
     return write_failed(result.error_number);
   }
-  if (direct) waits_writable_ = true;
+  if (direct) begin_waiting();
   publish_queued();
 }
 
@@ -223,6 +238,7 @@ void Conn::account_written(size_t bytes) noexcept {
   const uint64_t total = total_written_.load(std::memory_order_relaxed) + bytes;
   total_written_.store(total, std::memory_order_relaxed);
   write_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+  if (timeouts_.watch_writes() || waits_writable_) timeouts_.note_write(host_.loop().now_ms());
 }
 
 // Writes until the queue is empty or the kernel takes less than it was offered.
@@ -250,8 +266,9 @@ void Conn::write_event_output() noexcept {
   if (result.error_number != 0 && result.error_number != EAGAIN) {
     return write_failed(result.error_number);
   }
-  waits_writable_ = true;
+  begin_waiting();
   queue_.settle(host_.blocks());
+  (void)note_level();
 }
 
 void Conn::write_queue() noexcept {
@@ -267,7 +284,7 @@ void Conn::write_queue() noexcept {
     account_written(result.bytes);
     queue_.consume(host_.blocks(), result.bytes);
     if (result.bytes < offered) {
-      waits_writable_ = true;
+      begin_waiting();
       queue_.settle(host_.blocks());
       return;
     }

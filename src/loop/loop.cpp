@@ -85,8 +85,8 @@ void Loop::unwatch(int fd) noexcept {
 }
 
 uint64_t Loop::deadline_in(uint64_t delay_ms) const noexcept {
-  const uint64_t now_ms = (monotonic_ns() + 999'999u) / 1'000'000u;
-  return delay_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + delay_ms;
+  const uint64_t now = now_ms();
+  return delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms;
 }
 
 int Loop::wait_ms(uint64_t next_timer_ms) const noexcept {

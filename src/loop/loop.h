@@ -72,6 +72,8 @@ class Loop {
   TimerWheel& timers() noexcept { return timers_; }
   // Deadline `delay_ms` from this moment that is never early.
   uint64_t deadline_in(uint64_t delay_ms) const noexcept;
+  // This moment, rounded up: a deadline counted from it is never early.
+  uint64_t now_ms() const noexcept { return (monotonic_ns() + 999'999u) / 1'000'000u; }
   // Time of this turn, for what may be some microseconds old.
   uint64_t turn_ms() const noexcept { return turn_ms_; }
 

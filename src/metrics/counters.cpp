@@ -18,6 +18,13 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.accept_errors += counters.accept_errors.get();
   metrics.accept_out_of_files += counters.accept_out_of_files.get();
   metrics.refused_connections += counters.refused_connections.get();
+  metrics.output_pauses += counters.output_pauses.get();
+  metrics.idle_timeouts += counters.idle_timeouts.get();
+  metrics.read_timeouts += counters.read_timeouts.get();
+  metrics.write_timeouts += counters.write_timeouts.get();
+  metrics.drained += counters.drained.get();
+  metrics.drained_by_force += counters.drained_by_force.get();
+  metrics.drain_lost_bytes += counters.drain_lost_bytes.get();
 }
 
 }  // namespace tcpkit

@@ -38,6 +38,13 @@ struct alignas(64) LoopCounters {
   Counter accept_errors;
   Counter accept_out_of_files;
   Counter refused_connections;
+  Counter output_pauses;
+  Counter idle_timeouts;
+  Counter read_timeouts;
+  Counter write_timeouts;
+  Counter drained;
+  Counter drained_by_force;
+  Counter drain_lost_bytes;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.
@@ -52,8 +59,12 @@ class Gauge {
     raise_most(now + 1);
     return true;
   }
-  void add_one() noexcept { raise_most(now_.fetch_add(1, std::memory_order_relaxed) + 1); }
-  void remove_one() noexcept { now_.fetch_sub(1, std::memory_order_relaxed); }
+  void add_one() noexcept { add(1); }
+  void remove_one() noexcept { remove(1); }
+  void add(uint64_t amount) noexcept {
+    raise_most(now_.fetch_add(amount, std::memory_order_relaxed) + amount);
+  }
+  void remove(uint64_t amount) noexcept { now_.fetch_sub(amount, std::memory_order_relaxed); }
   uint64_t now() const noexcept { return now_.load(std::memory_order_relaxed); }
   uint64_t most() const noexcept { return most_.load(std::memory_order_relaxed); }
 

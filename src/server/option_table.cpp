@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kMaxU32 = std::numeric_limits<uint32_t>::max();
 constexpr uint64_t kMaxTime = UINT64_MAX - 1;
+constexpr uint64_t kMaxTimeout = 0x7FFFFFFF;  // of those that each connection has
 constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
 
 #define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)
@@ -94,6 +95,34 @@ constexpr OptionRow kTable[] = {
                                    "Time from close to reset for a peer that does not take what "
                                    "was sent or does not end its stream."),
                             5000, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(idle_timeout_ms)}, kMilliseconds, "unlimited",
+                                   "Longest time without a byte in or out."),
+                            TCPKIT_UNLIMITED, 1, kMaxTimeout)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(read_timeout_ms)}, kMilliseconds, "unlimited",
+                                   "Longest time without a byte from the peer while we read."),
+                            TCPKIT_UNLIMITED, 1, kMaxTimeout)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(write_timeout_ms)}, kMilliseconds, "60000",
+                                   "Longest time that a peer may take nothing while output waits."),
+                            60'000, 1, kMaxTimeout)),
+    or_unlimited(with_range(
+        number({TCPKIT_FIELD(drain_timeout_ms)}, kMilliseconds, "10000",
+               "Time that SIGINT and SIGTERM give connections to finish; a second one ends it."),
+        10'000, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(high_watermark)}, kSize, "1m",
+                                   "Queued bytes above which a connection is not read."),
+                            1u << 20, 1, kMaxTime)),
+    or_unlimited(
+        with_range(number({TCPKIT_FIELD(low_watermark)}, kSize, "a quarter of it",
+                          "Queued bytes at which reading goes on; at most the high watermark."),
+                   0, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(max_queued_bytes)}, kSize, "64m",
+                                   "Queued bytes of a connection that no send may pass."),
+                            64u << 20, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(max_buffered_bytes)}, kSize, "1g",
+                                   "Bytes that all connections may have waiting, in and out."),
+                            1u << 30, 1, kMaxTime)),
+    on_or_off({TCPKIT_FIELD(pause_above_high)}, "on",
+              "Reading pauses while the output is above the high watermark."),
     or_unlimited(with_range(number({TCPKIT_FIELD(keep_alive_ms)}, kMilliseconds, "300000",
                                    "Idle time before TCP keep-alive probes."),
                             300'000, 1, kMaxTime)),
@@ -194,6 +223,13 @@ Status resolve_options(tcpkit_server_options& options) noexcept {
       status = resolve_number(row, field);
     }
     if (status != TCPKIT_OK) return status;
+  }
+  if (options.low_watermark == 0) {
+    options.low_watermark = options.high_watermark / 4;
+  } else if (options.low_watermark > options.high_watermark) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT,
+                "options: low_watermark is %zu, more than high_watermark, %zu",
+                options.low_watermark, options.high_watermark);
   }
   const bool grows = options.pool_size != TCPKIT_UNLIMITED;
   if (options.reuse_port != TCPKIT_ON || !grows) return TCPKIT_OK;

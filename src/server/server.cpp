@@ -76,7 +76,9 @@ Status Server::add_acceptors(const Listeners::Entry& entry) noexcept {
 // happen under this lock.
 Status Server::post_acceptors(const Listeners::Entry& entry) {
   const std::lock_guard lock(workers_mutex_);
-  if (stop_requested_) return fail(TCPKIT_E_NOT_RUNNING, "the server is stopping");
+  if (stop_requested_ || drain_requested_) {
+    return fail(TCPKIT_E_NOT_RUNNING, "the server is stopping");
+  }
   const size_t count = std::min(entry.sockets.size(), workers_.size());
   std::vector<std::unique_ptr<AddAcceptorTask>> tasks;
   for (size_t i = 0; i < count; ++i) {
@@ -130,7 +132,7 @@ ConnHost* Server::grow() noexcept {
   try {
     const std::lock_guard lock(workers_mutex_);
     const uint32_t index = host_count_.load(std::memory_order_relaxed);
-    if (stop_requested_ || index == kMostLoops) return nullptr;
+    if (stop_requested_ || drain_requested_ || index == kMostLoops) return nullptr;
     auto new_host = Ref<ConnHost>::adopt(new ConnHost(config_, index));
     auto worker = std::make_unique<Worker>(*this, new_host);
     workers_.reserve(workers_.size() + 1);
@@ -177,6 +179,9 @@ void Server::sum(tcpkit_metrics& metrics) const noexcept {
   for (size_t i = 0; i < loop_count(); ++i) add_counters(host(i)->counters(), metrics);
   metrics.connections = config_->open_connections.now();
   metrics.max_connections = config_->open_connections.most();
+  metrics.buffered_bytes = config_->buffered_bytes.now();
+  metrics.max_buffered_bytes = config_->buffered_bytes.most();
+  metrics.refused_sends = config_->refused_sends.load(std::memory_order_relaxed);
   metrics.handler_threads = handler_threads_.now();
   metrics.max_handler_threads = handler_threads_.most();
 }

@@ -53,6 +53,8 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   Status start();
   Status run();
   Status stop();
+  // report may be null.
+  Status drain(uint64_t deadline_ms, tcpkit_drain_report* report);
   Status wait();
   bool is_running() const noexcept;
   tcpkit_metrics metrics() const noexcept;
@@ -95,6 +97,8 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   Status call_hook(Hook hook) noexcept;
   void abandon_start(Lock& lock) noexcept;
   void request_stop() noexcept;
+  void request_drain(uint64_t timeout_ms) noexcept;
+  bool is_draining() noexcept;
   void await_end(Lock& lock) noexcept;
   void finish_run(Lock& lock) noexcept;
   static void on_signal(int signal_number, void* server) noexcept;
@@ -102,6 +106,10 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   bool on_own_thread() const noexcept;
   bool is_over() const noexcept;
   void worker_ended() noexcept override;
+  void worker_stopped_accepting() noexcept override;
+  bool others_run() const noexcept override {
+    return active_workers_.load(std::memory_order_relaxed) > 1;
+  }
 
   // server.cpp
   ConnHost* place_connection(ConnHost& accepting, Placement placement) noexcept override;
@@ -139,6 +147,8 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   // Guards growing against stopping. Taken inside mutex_, and alone on the accepting loop.
   std::mutex workers_mutex_;
   bool stop_requested_ = false;
+  bool drain_requested_ = false;
+  uint32_t accepting_workers_ = 0;  // in a drain: those that have not stopped accepting
   std::vector<std::unique_ptr<Worker>> workers_;
 
   // Grows only; an entry below host_count_ never changes. Each holds a reference.

@@ -31,7 +31,7 @@ bool Server::is_running() const noexcept {
 // A worker is listed before its loop is opened, so that a failure finds all there is to close.
 Status Server::open_everything() {
   const std::lock_guard lock(workers_mutex_);
-  stop_requested_ = false;
+  stop_requested_ = drain_requested_ = false;
   for (size_t i = 0; i < loop_count(); ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, Ref<ConnHost>::share(host(i))));
     const Status status = host(i)->open();
@@ -156,8 +156,11 @@ Status Server::run() {
 
 void Server::on_signal(int signal_number, void* server) noexcept {
   auto* stopped = static_cast<Server*>(server);
-  stopped->config_->log.write(TCPKIT_LOG_INFO, "signal %d: the server stops", signal_number);
-  stopped->request_stop();
+  const bool again = stopped->is_draining();
+  stopped->config_->log.write(TCPKIT_LOG_INFO, "signal %d: the server %s", signal_number,
+                              again ? "stops now" : "drains");
+  if (again) return stopped->request_stop();
+  stopped->request_drain(stopped->options_.drain_timeout_ms);
 }
 
 // ---- Stopping ----
@@ -169,6 +172,27 @@ void Server::request_stop() noexcept {
   for (const auto& worker : workers_) worker->post_stop();
 }
 
+bool Server::is_draining() noexcept {
+  const std::lock_guard lock(workers_mutex_);
+  return drain_requested_;
+}
+
+void Server::request_drain(uint64_t timeout_ms) noexcept {
+  const std::lock_guard lock(workers_mutex_);
+  if (stop_requested_ || drain_requested_) return;
+  drain_requested_ = true;
+  accepting_workers_ = static_cast<uint32_t>(workers_.size());
+  for (const auto& worker : workers_) worker->post_drain(timeout_ms);
+}
+
+// Nobody watches the listening sockets any more: they are closed, so that new clients are refused
+// and do not wait in a backlog that nobody will look at.
+void Server::worker_stopped_accepting() noexcept {
+  const Lock lock(mutex_);
+  const std::lock_guard workers_lock(workers_mutex_);
+  if (--accepting_workers_ == 0) listeners_.close_all();
+}
+
 // The last loop to end stops listening, so that nobody waits in the backlog of a server that only
 // waits to be joined.
 void Server::worker_ended() noexcept {
@@ -176,6 +200,8 @@ void Server::worker_ended() noexcept {
   handler_threads_.remove_one();
   active_workers_.fetch_sub(1, std::memory_order_relaxed);
   if (is_over()) listeners_.close_all();
+  const std::lock_guard workers_lock(workers_mutex_);
+  if (drain_requested_ && !others_run() && !is_over()) workers_[0]->post_release();
   changed_.notify_all();
 }
 
@@ -216,6 +242,29 @@ Status Server::stop() {
   if (state_ == RunState::kIdle) return TCPKIT_OK;
   if (state_ == RunState::kRunning) request_stop();
   await_end(inside.lock);
+  return TCPKIT_OK;
+}
+
+Status Server::drain(uint64_t deadline_ms, tcpkit_drain_report* report) {
+  if (on_own_thread()) {
+    request_drain(deadline_ms);
+    return TCPKIT_OK;
+  }
+  Inside inside(*this);
+  changed_.wait(inside.lock, [this] { return state_ != RunState::kStarting; });
+  if (state_ == RunState::kIdle) return TCPKIT_OK;
+  const uint64_t begin_ns = monotonic_ns();
+  tcpkit_metrics before = TCPKIT_METRICS_INIT;
+  tcpkit_metrics after = TCPKIT_METRICS_INIT;
+  sum(before);
+  if (state_ == RunState::kRunning) request_drain(deadline_ms);
+  await_end(inside.lock);
+  sum(after);
+  if (report == nullptr) return TCPKIT_OK;
+  report->graceful = after.drained - before.drained;
+  report->forced = after.drained_by_force - before.drained_by_force;
+  report->lost_bytes = after.drain_lost_bytes - before.drain_lost_bytes;
+  report->elapsed_ms = (monotonic_ns() - begin_ns) / 1'000'000u;
   return TCPKIT_OK;
 }
 

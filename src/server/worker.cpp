@@ -34,7 +34,11 @@ const char* error_text(int error_number, char (&buffer)[128]) noexcept {
 }  // namespace
 
 Worker::Worker(WorkerOwner& owner, Ref<ConnHost> host) noexcept
-    : owner_(owner), host_(std::move(host)), stop_task_(*this) {}
+    : owner_(owner),
+      host_(std::move(host)),
+      stop_task_(*this),
+      drain_task_(*this),
+      release_task_(*this) {}
 
 Status Worker::add_acceptor(AcceptSource source) noexcept {
   try {
@@ -76,6 +80,7 @@ void* Worker::thread_main(void* worker) noexcept {
 void Worker::run() noexcept {
   host_->loop().run(*host_);
   acceptors_.clear();
+  if (tick_ != nullptr) host_->loop().timers().disarm(*tick_);
   owner_.worker_ended();
 }
 
@@ -90,8 +95,24 @@ void Worker::post_stop() noexcept {
 
 void Worker::stop_here() noexcept {
   acceptors_.clear();
-  if (tick_ != nullptr) host_->loop().timers().disarm(*tick_);
   host_->stop();
+}
+
+void Worker::post_drain(uint64_t timeout_ms) noexcept {
+  drain_task_.timeout_ms = timeout_ms;
+  (void)host_->loop().post(&drain_task_);
+}
+
+void Worker::post_release() noexcept {
+  (void)host_->loop().post(&release_task_);
+}
+
+// The first loop, which answers signals and keeps the metrics, ends last.
+void Worker::drain_here(uint64_t timeout_ms) noexcept {
+  acceptors_.clear();
+  owner_.worker_stopped_accepting();
+  const bool held = host_->index() == 0 && owner_.others_run();
+  host_->drain(timeout_ms, held ? ConnHost::DrainHold::kHeld : ConnHost::DrainHold::kNone);
 }
 
 void Worker::on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept {

@@ -18,6 +18,10 @@ class WorkerOwner {
   // Chooses a host for an accepted descriptor, on the accepting loop; nullptr refuses it. The
   // host has counted it.
   virtual ConnHost* place_connection(ConnHost& accepting, Placement placement) noexcept = 0;
+  // In a drain: this worker has stopped accepting.
+  virtual void worker_stopped_accepting() noexcept = 0;
+  // Whether the loops of other workers run.
+  virtual bool others_run() const noexcept = 0;
   // The loop has ended; last call of the loop's thread.
   virtual void worker_ended() noexcept = 0;
 
@@ -47,6 +51,10 @@ class Worker final : public AcceptSink {
   void abandon() noexcept;
   // Any thread, at most once per run.
   void post_stop() noexcept;
+  // Any thread, at most once per run each: the begin of a drain, and, for a worker that ends after
+  // all others, its end.
+  void post_drain(uint64_t timeout_ms) noexcept;
+  void post_release() noexcept;
   // A timer that the stop disarms.
   void set_tick(TimerNode* tick) noexcept { tick_ = tick; }
 
@@ -60,8 +68,27 @@ class Worker final : public AcceptSink {
     Worker& worker_;
   };
 
+  class DrainTask final : public Task {
+   public:
+    explicit DrainTask(Worker& worker) noexcept : worker_(worker) {}
+    void run() noexcept override { worker_.drain_here(timeout_ms); }
+    uint64_t timeout_ms = 0;
+
+   private:
+    Worker& worker_;
+  };
+  class ReleaseTask final : public Task {
+   public:
+    explicit ReleaseTask(Worker& worker) noexcept : worker_(worker) {}
+    void run() noexcept override { worker_.host_->release_drain(); }
+
+   private:
+    Worker& worker_;
+  };
+
   static void* thread_main(void* worker) noexcept;
   void stop_here() noexcept;
+  void drain_here(uint64_t timeout_ms) noexcept;
   void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept override;
   void on_accept_failed(int error_number) noexcept override;
   void on_accept_paused(int error_number) noexcept override;
@@ -69,6 +96,8 @@ class Worker final : public AcceptSink {
   WorkerOwner& owner_;
   const Ref<ConnHost> host_;
   StopTask stop_task_;
+  DrainTask drain_task_;
+  ReleaseTask release_task_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   TimerNode* tick_ = nullptr;
   pthread_t thread_{};

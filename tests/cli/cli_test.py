@@ -6,6 +6,7 @@ Usage: cli_test.py PATH_OF_TCPKIT [unittest arguments]
 
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -76,6 +77,26 @@ class Program(unittest.TestCase):
         text = run("serve", "--help").stdout
         self.assertIn("--quiet", text)
         self.assertIn("TCPKIT_MAX_PACKET_SIZE", text)
+
+    def test_help_of_serve_groups_the_server_options(self):
+        groups, title = {}, None
+        for line in run("serve", "--help").stdout.splitlines():
+            if heading := re.match(r"(\S.*):$", line):
+                title = heading.group(1)
+            elif flag := re.match(r"\s+--([a-z0-9-]+)", line):
+                groups.setdefault(title, set()).add(flag.group(1))
+        for title, flags in {
+                "Listening": {"listen", "reuse-port", "max-connections"},
+                "Framing": {"framing", "max-packet-size"},
+                "Loops": {"loops", "pool-size"},
+                "Flow control": {"high-watermark", "low-watermark", "max-queued-bytes",
+                                 "max-buffered-bytes", "pause-above-high"},
+                "Timeouts and endings": {"idle-timeout-ms", "read-timeout-ms",
+                                         "write-timeout-ms", "drain-timeout-ms"},
+                "Sockets": {"no-delay", "keep-alive-ms"},
+                "Other server options": {"log-level"}}.items():
+            with self.subTest(group=title):
+                self.assertLessEqual(flags, groups.get(title, set()))
 
     def test_no_subcommand_is_a_usage_error(self):
         self.assertEqual(run().returncode, 2)
@@ -304,7 +325,10 @@ class Flags(unittest.TestCase):
         "close-timeout-ms": "1000", "keep-alive-ms": "60000", "backlog": "16",
         "reuse-port": "on", "dual-stack": "off", "no-delay": "off",
         "receive-buffer-size": "64k", "send-buffer-size": "64k", "handle-signals": "on",
-        "log-level": "debug",
+        "log-level": "debug", "high-watermark": "256k", "low-watermark": "64k",
+        "max-queued-bytes": "8m", "max-buffered-bytes": "64m", "pause-above-high": "off",
+        "idle-timeout-ms": "60000", "read-timeout-ms": "60000", "write-timeout-ms": "5000",
+        "drain-timeout-ms": "1000",
     }
 
     def test_every_flag_of_the_help_is_taken(self):

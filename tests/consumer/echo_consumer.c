@@ -8,7 +8,7 @@
 static void on_packet(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void* user_data) {
   int* packets = user_data;
   *packets += 1;
-  if (tcpkit_conn_send_packet(conn, data, data_size) != TCPKIT_OK) *packets = -1000;
+  if (tcpkit_conn_send_packet(conn, data, data_size) < 0) *packets = -1000;
 }
 
 static int report(const char* what) {

@@ -113,6 +113,17 @@ TEST(CppOptions, AreSetFromText) {
   EXPECT_EQ(options.no_delay, TCPKIT_OFF);
 }
 
+TEST(CppStatus, KnowsTheSecondSuccessOfSends) {
+  constexpr tcpkit::Status above(TCPKIT_OK_ABOVE_HIGH);
+  EXPECT_TRUE(above.ok());
+  EXPECT_TRUE(above.above_high());
+  EXPECT_NO_THROW(above.or_throw());
+  EXPECT_TRUE(tcpkit::Status(TCPKIT_OK).ok());
+  EXPECT_FALSE(tcpkit::Status(TCPKIT_OK).above_high());
+  EXPECT_FALSE(tcpkit::Status(TCPKIT_E_QUEUE_FULL).ok());
+  EXPECT_THROW(tcpkit::Status(TCPKIT_E_QUEUE_FULL).or_throw(), tcpkit::Error);
+}
+
 TEST(CppOptions, ThrowWithTheNameOfAnUnknownKey) {
   tcpkit::ServerOptions options;
   try {

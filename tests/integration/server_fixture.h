@@ -82,8 +82,8 @@ struct Packet {
   std::string bytes;
 };
 
-// What a test wants done in the callbacks, after they were recorded. on_end is only given to the
-// server if it is set.
+// What a test wants done in the callbacks, after they were recorded. on_end, on_writable and
+// on_drain are only given to the server if they are set.
 struct Behaviour {
   std::function<void(tcpkit_conn*)> on_open = {};
   std::function<void(tcpkit_conn*, std::string_view)> on_data = {};
@@ -91,6 +91,8 @@ struct Behaviour {
   std::function<void(tcpkit_conn*)> on_end = {};
   std::function<void(tcpkit_conn*, const tcpkit_close_info&)> on_close = {};
   std::function<void(const tcpkit_metrics&)> on_metrics = {};
+  std::function<void(tcpkit_conn*)> on_writable = {};
+  std::function<void(tcpkit_conn*)> on_drain = {};
   std::vector<std::string> addresses = {"tcp://127.0.0.1:0"};
 };
 
@@ -137,6 +139,44 @@ inline tcpkit_metrics metrics_of(const tcpkit_server* server) {
   return metrics;
 }
 
+// Kernel buffers of connections whose output shall wait: small, but not so small that TCP crawls.
+inline constexpr int kSmallBuffer = 64 << 10;
+
+inline tcpkit_server_options with_small_buffers() {
+  tcpkit_server_options options = with_loops(1);
+  options.receive_buffer_size = kSmallBuffer;
+  options.send_buffer_size = kSmallBuffer;
+  return options;
+}
+
+// Different at every place of that size.
+inline std::string numbers(size_t size) {
+  std::string bytes;
+  bytes.reserve(size + 16);
+  for (uint64_t i = 0; bytes.size() < size; ++i) bytes += std::to_string(i) + "\n";
+  bytes.resize(size);
+  return bytes;
+}
+
+// True as soon as the server has ended its stream or reset it, false if it does not in time.
+inline bool ended_within(const RawClient& client, std::chrono::milliseconds time) {
+  pollfd entry{client.fd(), POLLRDHUP, 0};
+  return poll(&entry, 1, static_cast<int>(time.count())) > 0;
+}
+
+// Does something on the loop of conn, and returns after it; false if it was not done.
+inline bool run_on_loop(tcpkit_conn* conn, std::function<void(tcpkit_conn*)> action) {
+  struct Job {
+    std::function<void(tcpkit_conn*)> action;
+    Event done;
+  } job{std::move(action), {}};
+  const auto task = [](tcpkit_conn* self, void* user_data) {
+    static_cast<Job*>(user_data)->action(self);
+    static_cast<Job*>(user_data)->done.set();
+  };
+  return tcpkit_conn_post(conn, task, &job, nullptr) == TCPKIT_OK && job.done.wait();
+}
+
 // A connection kept beyond its callbacks.
 class KeptConn {
  public:
@@ -166,6 +206,8 @@ class TestServer {
     handlers.on_end = behaviour_.on_end ? ended : nullptr;
     handlers.on_close = closed;
     handlers.on_metrics = ticked;
+    handlers.on_writable = behaviour_.on_writable ? writable : nullptr;
+    handlers.on_drain = behaviour_.on_drain ? draining : nullptr;
     handlers.user_data = this;
     tcpkit_server* server = nullptr;
     EXPECT_EQ(TCPKIT_OK, tcpkit_server_create(&options, &handlers, &server)) << last_error();
@@ -181,14 +223,16 @@ class TestServer {
 
   tcpkit_server* get() const { return server_.get(); }
   std::string address(size_t index = 0) const { return listener_address(get(), index); }
-  RawClient connect() const { return RawClient(address()); }
+  RawClient connect(int receive_buffer_size = 0) const {
+    return RawClient(address(), receive_buffer_size);
+  }
   tcpkit_metrics metrics() const { return metrics_of(get()); }
   void stop() { EXPECT_EQ(TCPKIT_OK, tcpkit_server_stop(get())); }
 
   // Waits until the next connection is open, and keeps it. For one connect at a time.
-  KeptConn accepted(RawClient& client) {
+  KeptConn accepted(RawClient& client, int receive_buffer_size = 0) {
     const size_t before = open_count();
-    client = connect();
+    client = connect(receive_buffer_size);
     EXPECT_TRUE(wait_opens(before + 1));
     return kept(opened_id(before));
   }
@@ -281,6 +325,12 @@ class TestServer {
     if (server.behaviour_.on_packet) server.behaviour_.on_packet(conn, bytes);
   }
   static void ended(tcpkit_conn* conn, void* user_data) { self(user_data).behaviour_.on_end(conn); }
+  static void writable(tcpkit_conn* conn, void* user_data) {
+    self(user_data).behaviour_.on_writable(conn);
+  }
+  static void draining(tcpkit_conn* conn, void* user_data) {
+    self(user_data).behaviour_.on_drain(conn);
+  }
   static void closed(tcpkit_conn* conn, const tcpkit_close_info* info, void* user_data) {
     TestServer& server = self(user_data);
     if (server.behaviour_.on_close) server.behaviour_.on_close(conn, *info);

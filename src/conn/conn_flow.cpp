@@ -1,0 +1,186 @@
+// What keeps a connection in bounds: how much may wait for its peer, and for how long.
+
+// An account of flow control:
+//
+// Queued bytes are those that a write did not get rid of, and those that other threads have posted.
+// A send that leaves more than high_watermark of them answers so, and while there are so many
+// nothing is read, so that a peer that does not take answers cannot ask for more. The flag
+// above_high_ stays up until no more than low_watermark are left; then reading goes on and
+// on_writable is called. A send that would pass the hard cap of the connection, or the budget of
+// the server, fails and queues nothing.
+#include "conn/conn.h"
+#include "conn/conn_host.h"
+
+namespace tcpkit {
+namespace {
+
+bool fits(uint64_t queued, size_t bytes, size_t limit) noexcept {
+  return bytes <= limit && queued <= limit - bytes;
+}
+
+}  // namespace
+
+uint64_t Conn::total_queued() const noexcept {
+  return queued_bytes_.load(std::memory_order_relaxed) + posted_bytes_.load();
+}
+
+bool Conn::has_room_below_high(size_t bytes) const noexcept {
+  const FlowLimits& flow = host_.config().flow;
+  const uint64_t queued = pending_bytes() + posted_bytes_.load(std::memory_order_relaxed);
+  return fits(queued, bytes, std::min(flow.high_watermark, flow.max_queued_bytes)) &&
+         fits(host_.config().buffered_bytes.now(), bytes, flow.max_buffered_bytes);
+}
+
+Status Conn::refuse_full(size_t bytes) noexcept {
+  const FlowLimits& flow = host_.config().flow;
+  host_.config().refused_sends.fetch_add(1, std::memory_order_relaxed);
+  if (!fits(queued_bytes(), bytes, flow.max_queued_bytes)) {
+    return fail(TCPKIT_E_QUEUE_FULL, "conn: %zu bytes more would pass max_queued_bytes, %zu", bytes,
+                flow.max_queued_bytes);
+  }
+  return fail(TCPKIT_E_QUEUE_FULL, "conn: %zu bytes more would pass max_buffered_bytes, %zu", bytes,
+              flow.max_buffered_bytes);
+}
+
+// Loop thread, for its own sends. What the kernel would take now does not count.
+Status Conn::admit(size_t bytes) noexcept {
+  const ConnConfig& config = host_.config();
+  const auto has_room = [&] {
+    return fits(queued_bytes(), bytes, config.flow.max_queued_bytes) &&
+           fits(config.buffered_bytes.now(), bytes, config.flow.max_buffered_bytes);
+  };
+  if (has_room()) return TCPKIT_OK;
+  if (has_output() && !waits_writable_) flush_output();
+  return has_room() ? TCPKIT_OK : refuse_full(bytes);
+}
+
+// Counted first and checked then: of two threads that race for the last room one gets it. The flag
+// is raised before the bytes are posted, so the loop finds it when it has sent them.
+Status Conn::reserve_posted(size_t bytes) noexcept {
+  const ConnConfig& config = host_.config();
+  const uint64_t queued =
+      posted_bytes_.fetch_add(bytes) + queued_bytes_.load(std::memory_order_relaxed);
+  const bool has_room = fits(queued, bytes, config.flow.max_queued_bytes) &&
+                        fits(config.buffered_bytes.now(), bytes, config.flow.max_buffered_bytes);
+  config.buffered_bytes.add(bytes);
+  if (!has_room) {
+    unreserve_posted(bytes);
+    return refuse_full(bytes);
+  }
+  if (fits(queued, bytes, config.flow.high_watermark)) return TCPKIT_OK;
+  above_high_.store(true);
+  return TCPKIT_OK_ABOVE_HIGH;
+}
+
+void Conn::unreserve_posted(size_t bytes) noexcept {
+  host_.config().buffered_bytes.remove(bytes);
+  posted_bytes_.fetch_sub(bytes);
+}
+
+void Conn::account_buffered(uint64_t before, uint64_t now) noexcept {
+  if (now > before) host_.config().buffered_bytes.add(now - before);
+  if (now < before) host_.config().buffered_bytes.remove(before - now);
+}
+
+void Conn::publish_queued() noexcept {
+  const uint64_t before = queued_bytes_.load(std::memory_order_relaxed);
+  const uint64_t now = pending_bytes();
+  if (now == before) return;
+  account_buffered(before, now);
+  queued_bytes_.store(now, std::memory_order_relaxed);
+}
+
+// Whoever fills the queue to the brim outside of an event asks the kernel before it says so.
+Status Conn::after_queueing() noexcept {
+  const bool above = queued_bytes() > host_.config().flow.high_watermark;
+  if (above && !waits_writable_) flush_output();
+  return note_level();
+}
+
+Status Conn::note_level() noexcept {
+  const FlowLimits& flow = host_.config().flow;
+  if (state() != ConnState::kOpen || queued_bytes() <= flow.high_watermark) return TCPKIT_OK;
+  above_high_.store(true);
+  if (flow.pause_above_high && (pauses_ & kPausedByOutput) == 0) {
+    host_.own_counters().output_pauses.add(1);
+    pause_reading(kPausedByOutput);
+  }
+  return TCPKIT_OK_ABOVE_HIGH;
+}
+
+// At the end of an event. The flag goes down before the second look: a thread whose send finds the
+// queue above high raises it again after that, or its bytes are seen here.
+void Conn::leave_high() noexcept {
+  const ConnConfig& config = host_.config();
+  publish_queued();
+  if (state() != ConnState::kOpen || total_queued() > config.flow.low_watermark) return;
+  above_high_.store(false);
+  if (total_queued() > config.flow.low_watermark) return above_high_.store(true);
+  if ((pauses_ & kPausedByOutput) != 0) resume_reading(kPausedByOutput);
+  if (config.handlers.on_writable == nullptr) return;
+  try {
+    config.handlers.on_writable(handle(), config.handlers.user_data);
+  } catch (...) {
+    callback_threw();
+  }
+  if (has_output() && !waits_writable_) flush_output();
+  if (above_high_.load(std::memory_order_relaxed) && !waits_writable_) list_in_turn();
+}
+
+// ---- Time ----
+
+// The kernel took less than it was offered: the peer has write_timeout_ms for the next byte.
+void Conn::begin_waiting() noexcept {
+  waits_writable_ = true;
+  if (!timeouts_.watch_waiting()) return;
+  timeouts_.note_write(host_.loop().now_ms());
+  schedule_timeouts();
+}
+
+// Arms the timer for the first deadline, unless it comes earlier anyway: activity moves deadlines
+// away, and then the timer finds nothing due and is armed again.
+void Conn::schedule_timeouts() noexcept {
+  if (state() != ConnState::kOpen) return;
+  const ConnTimeouts::Running running{pauses_ == 0 && !peer_ended_, waits_writable_};
+  const ConnTimeouts::Next next = timeouts_.next_after(host_.loop().now_ms(), running);
+  if (next.kind == ConnTimeouts::Kind::kNone) return;
+  if (armed() && deadline_ms() <= next.deadline_ms) return;
+  host_.loop().timers().arm(*this, next.deadline_ms);
+}
+
+// By the time of the turn, which is rounded down.
+void Conn::check_timeouts() noexcept {
+  const uint64_t now_ms = host_.loop().turn_ms();
+  const ConnTimeouts::Running running{pauses_ == 0 && !peer_ended_, waits_writable_};
+  const ConnTimeouts::Next next = timeouts_.next_after(now_ms, running);
+  if (next.kind == ConnTimeouts::Kind::kNone) return;
+  if (next.deadline_ms > now_ms) return host_.loop().timers().arm(*this, next.deadline_ms);
+  timed_out(next.kind);
+}
+
+void Conn::timed_out(ConnTimeouts::Kind kind) noexcept {
+  LoopCounters& counters = host_.own_counters();
+  tcpkit_close_reason reason = TCPKIT_CLOSE_IDLE_TIMEOUT;
+  if (kind == ConnTimeouts::Kind::kRead) reason = TCPKIT_CLOSE_READ_TIMEOUT;
+  if (kind == ConnTimeouts::Kind::kWrite) reason = TCPKIT_CLOSE_WRITE_TIMEOUT;
+  if (kind == ConnTimeouts::Kind::kIdle) counters.idle_timeouts.add(1);
+  if (kind == ConnTimeouts::Kind::kRead) counters.read_timeouts.add(1);
+  if (kind == ConnTimeouts::Kind::kWrite) counters.write_timeouts.add(1);
+  if (!all_sent()) reset_at_close(fd());
+  fail_now({reason, TCPKIT_E_TIMED_OUT, 0});
+}
+
+Status Conn::set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept {
+  if (state() != ConnState::kOpen) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
+  TimeoutLimits& limits = timeouts_.limits();
+  if (timeout == TCPKIT_TIMEOUT_IDLE) limits.idle_ms = ms;
+  if (timeout == TCPKIT_TIMEOUT_READ) limits.read_ms = ms;
+  if (timeout == TCPKIT_TIMEOUT_WRITE) limits.write_ms = ms;
+  const uint64_t now_ms = host_.loop().now_ms();
+  if (timeout != TCPKIT_TIMEOUT_WRITE) timeouts_.note_read(now_ms);
+  if (timeout != TCPKIT_TIMEOUT_READ) timeouts_.note_write(now_ms);
+  schedule_timeouts();
+  return TCPKIT_OK;
+}
+
+}  // namespace tcpkit
