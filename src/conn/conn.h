@@ -92,6 +92,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // Any thread: room for bytes that are on their way to the loop, or TCPKIT_E_QUEUE_FULL.
   Status reserve_posted(size_t bytes) noexcept;
   void unreserve_posted(size_t bytes) noexcept;
+  // Home thread: those bytes are queued now; the budget has counted them already.
+  void posted_arrived(size_t bytes) noexcept;
   void count_packet_written() noexcept;
 
   void on_ready(uint32_t events) noexcept override;

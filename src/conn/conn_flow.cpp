@@ -42,16 +42,22 @@ Status Conn::refuse_full(size_t bytes) noexcept {
               flow.max_buffered_bytes);
 }
 
-// Loop thread, for its own sends. What the kernel would take now does not count.
+// Loop thread, for its own sends. What the kernel would take now does not count. The bytes are put
+// on the account at once; publish_queued() takes off what was not queued after all.
 Status Conn::admit(size_t bytes) noexcept {
   const ConnConfig& config = host_.config();
-  const auto has_room = [&] {
+  const auto take_room = [&] {
     return fits(queued_bytes(), bytes, config.flow.max_queued_bytes) &&
-           fits(config.buffered_bytes.now(), bytes, config.flow.max_buffered_bytes);
+           config.buffered_bytes.add_up_to(bytes, config.flow.max_buffered_bytes);
   };
-  if (has_room()) return TCPKIT_OK;
-  if (has_output() && !waits_writable_) flush_output();
-  return has_room() ? TCPKIT_OK : refuse_full(bytes);
+  bool taken = take_room();
+  if (!taken && has_output() && !waits_writable_) {
+    flush_output();
+    taken = take_room();
+  }
+  if (!taken) return refuse_full(bytes);
+  queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return TCPKIT_OK;
 }
 
 // Counted first and checked then: of two threads that race for the last room one gets it. The flag
@@ -61,10 +67,9 @@ Status Conn::reserve_posted(size_t bytes) noexcept {
   const uint64_t queued =
       posted_bytes_.fetch_add(bytes) + queued_bytes_.load(std::memory_order_relaxed);
   const bool has_room = fits(queued, bytes, config.flow.max_queued_bytes) &&
-                        fits(config.buffered_bytes.now(), bytes, config.flow.max_buffered_bytes);
-  config.buffered_bytes.add(bytes);
+                        config.buffered_bytes.add_up_to(bytes, config.flow.max_buffered_bytes);
   if (!has_room) {
-    unreserve_posted(bytes);
+    posted_bytes_.fetch_sub(bytes);
     return refuse_full(bytes);
   }
   if (fits(queued, bytes, config.flow.high_watermark)) return TCPKIT_OK;
@@ -75,6 +80,12 @@ Status Conn::reserve_posted(size_t bytes) noexcept {
 void Conn::unreserve_posted(size_t bytes) noexcept {
   host_.config().buffered_bytes.remove(bytes);
   posted_bytes_.fetch_sub(bytes);
+}
+
+void Conn::posted_arrived(size_t bytes) noexcept {
+  queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  posted_bytes_.fetch_sub(bytes);
+  publish_queued();
 }
 
 void Conn::account_buffered(uint64_t before, uint64_t now) noexcept {
@@ -92,6 +103,7 @@ void Conn::publish_queued() noexcept {
 
 // Whoever fills the queue to the brim outside of an event asks the kernel before it says so.
 Status Conn::after_queueing() noexcept {
+  publish_queued();
   const bool above = queued_bytes() > host_.config().flow.high_watermark;
   if (above && !waits_writable_) flush_output();
   return note_level();

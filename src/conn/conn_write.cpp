@@ -128,7 +128,9 @@ Status Conn::send_shared(SharedBuffer& buffer) noexcept {
   if (!host_.loop().is_home()) return post_send_shared(*this, buffer);
   const Status room = admit(buffer.view().size());
   if (room != TCPKIT_OK) return room;
-  return enqueue_shared(buffer) ? after_queueing() : out_of_memory(0);
+  if (enqueue_shared(buffer)) return after_queueing();
+  publish_queued();
+  return out_of_memory(sizeof buffer);
 }
 
 Status Conn::flush() noexcept {
@@ -158,14 +160,15 @@ Status Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noe
     touch();
     return note_level();
   }
-  return enqueue(pieces, total_bytes) ? after_queueing() : out_of_memory(total_bytes);
+  if (enqueue(pieces, total_bytes)) return after_queueing();
+  publish_queued();
+  return out_of_memory(total_bytes);
 }
 
 // False if memory ran out; then nothing was queued.
 bool Conn::enqueue(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
   if (!spill_event_output()) return false;
   if (!queue_.append(host_.blocks(), pieces, total_bytes)) return false;
-  publish_queued();
   touch();
   return true;
 }
@@ -173,7 +176,6 @@ bool Conn::enqueue(std::span<const ByteView> pieces, size_t total_bytes) noexcep
 bool Conn::enqueue_shared(SharedBuffer& buffer) noexcept {
   if (!spill_event_output()) return false;
   if (!queue_.append_shared(host_.blocks(), buffer)) return false;
-  publish_queued();
   touch();
   return true;
 }
@@ -189,11 +191,12 @@ void Conn::send_posted(SharedBuffer& payload, Payload how) noexcept {
   }
   const bool queued =
       how == Payload::kCopy ? enqueue({&bytes, 1}, bytes.size()) : enqueue_shared(payload);
-  unreserve_posted(bytes.size());
   if (queued) {
+    posted_arrived(bytes.size());
     (void)after_queueing();
     return;
   }
+  unreserve_posted(bytes.size());
   unsent_bytes_ += bytes.size();
   fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
 }
@@ -212,7 +215,7 @@ void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) n
     result = send_gathered(fd(), {entries.data(), pieces.size()});
     account_written(result.bytes);
   }
-  if (result.bytes == total_bytes) return;
+  if (result.bytes == total_bytes) return publish_queued();
   size_t skipped = result.bytes;
   for (size_t i = 0; direct && i < pieces.size(); ++i) {
     const size_t cut = std::min(skipped, pieces[i].size());

@@ -50,13 +50,13 @@ struct alignas(64) LoopCounters {
 // A number of things that are there now, with the most there ever were. Any thread.
 class Gauge {
  public:
-  // False, and nothing added, if there are limit of them already.
-  bool add_one_below(uint64_t limit) noexcept {
+  // False, and nothing added, if there would be more than limit then.
+  bool add_up_to(uint64_t amount, uint64_t limit) noexcept {
     uint64_t now = now_.load(std::memory_order_relaxed);
     do {
-      if (now >= limit) return false;
-    } while (!now_.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
-    raise_most(now + 1);
+      if (amount > limit || now > limit - amount) return false;
+    } while (!now_.compare_exchange_weak(now, now + amount, std::memory_order_relaxed));
+    raise_most(now + amount);
     return true;
   }
   void add_one() noexcept { add(1); }

@@ -112,7 +112,7 @@ constexpr OptionRow kTable[] = {
                                    "Queued bytes above which a connection is not read."),
                             1u << 20, 1, kMaxTime)),
     or_unlimited(
-        with_range(number({TCPKIT_FIELD(low_watermark)}, kSize, "a quarter of it",
+        with_range(number({TCPKIT_FIELD(low_watermark)}, kSize, "high/4",
                           "Queued bytes at which reading goes on; at most the high watermark."),
                    0, 1, kMaxTime)),
     or_unlimited(with_range(number({TCPKIT_FIELD(max_queued_bytes)}, kSize, "64m",

@@ -106,7 +106,7 @@ std::string Server::listener_address(size_t index) const {
 // ---- Connections ----
 
 ConnHost* Server::place_connection(ConnHost& accepting, Placement placement) noexcept {
-  if (!config_->open_connections.add_one_below(options_.max_connections)) return nullptr;
+  if (!config_->open_connections.add_up_to(1, options_.max_connections)) return nullptr;
   ConnHost* target = placement == Placement::kHere ? &accepting : choose_host();
   target->reserve_one();
   return target;

@@ -87,14 +87,14 @@ TEST(Gauge, KnowsTheMostThereEverWere) {
 
 TEST(Gauge, RefusesAtItsLimitAndAddsNothing) {
   Gauge gauge;
-  EXPECT_FALSE(gauge.add_one_below(0));
-  EXPECT_TRUE(gauge.add_one_below(2));
-  EXPECT_TRUE(gauge.add_one_below(2));
-  EXPECT_FALSE(gauge.add_one_below(2));
+  EXPECT_FALSE(gauge.add_up_to(1, 0));
+  EXPECT_TRUE(gauge.add_up_to(1, 2));
+  EXPECT_TRUE(gauge.add_up_to(1, 2));
+  EXPECT_FALSE(gauge.add_up_to(1, 2));
   EXPECT_EQ(gauge.now(), 2u);
   gauge.remove_one();
-  EXPECT_TRUE(gauge.add_one_below(2));
-  EXPECT_TRUE(gauge.add_one_below(TCPKIT_UNLIMITED));
+  EXPECT_TRUE(gauge.add_up_to(1, 2));
+  EXPECT_TRUE(gauge.add_up_to(1, TCPKIT_UNLIMITED));
   EXPECT_EQ(gauge.most(), 3u);
 }
 
@@ -105,7 +105,7 @@ TEST(Gauge, KeepsItsLimitAgainstManyThreads) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int round = 0; round < 20'000; ++round) {
-        if (!gauge.add_one_below(kLimit)) continue;
+        if (!gauge.add_up_to(1, kLimit)) continue;
         EXPECT_LE(gauge.now(), kLimit);
         gauge.remove_one();
       }

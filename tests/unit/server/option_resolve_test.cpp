@@ -48,6 +48,7 @@ uint64_t get(const tcpkit_server_options& options, const OptionRow& row) {
 
 Status resolved_with(const OptionRow& row, uint64_t value) {
   tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  options.high_watermark = TCPKIT_UNLIMITED_SIZE;  // the low one must not be above it
   put(options, row, value);
   return resolve_options(options);
 }
@@ -57,6 +58,15 @@ TEST(ResolveOptions, GivesEveryFieldItsDocumentedDefault) {
   ASSERT_EQ(resolve_options(options), TCPKIT_OK);
   EXPECT_EQ(options.max_packet_size, 1u << 20);
   EXPECT_EQ(options.oversize, TCPKIT_OVERSIZE_CLOSE);
+  EXPECT_EQ(options.high_watermark, 1u << 20);
+  EXPECT_EQ(options.low_watermark, 256u << 10);
+  EXPECT_EQ(options.max_queued_bytes, 64u << 20);
+  EXPECT_EQ(options.max_buffered_bytes, 1u << 30);
+  EXPECT_EQ(options.pause_above_high, TCPKIT_ON);
+  EXPECT_EQ(options.idle_timeout_ms, TCPKIT_UNLIMITED);
+  EXPECT_EQ(options.read_timeout_ms, TCPKIT_UNLIMITED);
+  EXPECT_EQ(options.write_timeout_ms, 60'000u);
+  EXPECT_EQ(options.drain_timeout_ms, 10'000u);
   EXPECT_EQ(options.deliver_tail, TCPKIT_OFF);
   EXPECT_EQ(options.read_buffer_size, 512u << 10);
   EXPECT_EQ(options.pool_size, TCPKIT_UNLIMITED);
@@ -159,6 +169,21 @@ TEST(ResolveOptions, TakesUnlimitedExactlyWhereTheTableSaysSo) {
     const Status expected = row.may_be_unlimited ? TCPKIT_OK : TCPKIT_E_INVALID_ARGUMENT;
     EXPECT_EQ(resolved_with(row, UINT64_MAX), expected) << row.key;
   }
+}
+
+TEST(ResolveOptions, TakesAQuarterOfTheHighWatermarkForTheLowOne) {
+  tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  options.high_watermark = 4000;
+  ASSERT_EQ(resolve_options(options), TCPKIT_OK);
+  EXPECT_EQ(options.low_watermark, 1000u);
+}
+
+TEST(ResolveOptions, RefusesALowWatermarkAboveTheHighOneByName) {
+  tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  options.high_watermark = 4000;
+  options.low_watermark = 4001;
+  EXPECT_EQ(resolve_options(options), TCPKIT_E_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(last_error().message).find("low_watermark"), std::string::npos);
 }
 
 TEST(ResolveOptions, RefusesPoolSizeTogetherWithReusePort) {
