@@ -32,11 +32,15 @@ constexpr const char* kOtherGroup = "Other server options";
 
 struct OptionGroup {
   const char* title;
-  std::array<std::string_view, 6> keys;
+  std::array<std::string_view, 7> keys;
 };
 // The groups of the help, in its order. An option that is not here is shown under kOtherGroup.
 constexpr std::array kOptionGroups = {
-    OptionGroup{"Listening", {"listen", "backlog", "reuse_port", "dual_stack", "max_connections"}},
+    OptionGroup{"Listening", {"listen", "backlog", "reuse_port", "dual_stack"}},
+    OptionGroup{"Limits",
+                {"max_connections", "max_connections_per_address", "max_connections_per_prefix",
+                 "prefix_v4", "prefix_v6", "max_accepts_per_second", "at_limit"}},
+    OptionGroup{"PROXY protocol", {"proxy_protocol", "proxy_trusted", "proxy_timeout_ms"}},
     OptionGroup{"Framing", {"framing", "max_packet_size", "oversize", "deliver_tail"}},
     OptionGroup{"Loops",
                 {"loops", "pool_size", "read_buffer_size", "read_quantum_ms", "tick_interval_ms"}},

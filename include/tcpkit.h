@@ -108,7 +108,8 @@ enum {
   TCPKIT_E_BAD_FRAME = -502, /* the bytes break the rules of the framing */
   /** a variable-length integer has too many bytes or too large a value */
   TCPKIT_E_BAD_VARINT = -503,
-  TCPKIT_E_UNEXPECTED_EOF = -504, /* the stream ended inside a value or packet */
+  TCPKIT_E_UNEXPECTED_EOF = -504,   /* the stream ended inside a value or packet */
+  TCPKIT_E_BAD_PROXY_HEADER = -505, /* the PROXY header is missing, malformed or not trusted */
 
   TCPKIT_E_CALLBACK = -901, /* a callback failed or threw */
   TCPKIT_E_INTERNAL = -999  /* a defect of tcpkit; please report it */
@@ -563,11 +564,17 @@ typedef struct tcpkit_metrics {
   uint64_t drained;            /* connections that ended by themselves during a drain */
   uint64_t drained_by_force;   /* connections that were reset at the deadline of a drain */
   uint64_t drain_lost_bytes;   /* bytes that those had queued */
+  uint64_t refused_by_address; /* connections refused for max_connections_per_address */
+  uint64_t refused_by_prefix;  /* connections refused for max_connections_per_prefix */
+  uint64_t refused_by_rate;    /* connections refused for max_accepts_per_second */
+  uint64_t accept_waits;       /* times that accepting paused at a limit (TCPKIT_AT_LIMIT_WAIT) */
+  uint64_t proxy_headers;      /* PROXY headers received */
+  uint64_t proxy_errors;       /* connections closed for a PROXY header, timeouts included */
 } tcpkit_metrics;
 #define TCPKIT_METRICS_INIT                                                                      \
   {                                                                                              \
     sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0                                                                   \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                 \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -594,8 +601,10 @@ enum {
   TCPKIT_CLOSE_IDLE_TIMEOUT = 12, /* idle_timeout_ms passed without a byte in or out */
   TCPKIT_CLOSE_READ_TIMEOUT = 13, /* read_timeout_ms passed without a byte from the peer */
   TCPKIT_CLOSE_WRITE_TIMEOUT =
-      14,                 /* write_timeout_ms passed and the peer took none of the output */
-  TCPKIT_CLOSE_LIMIT = 15 /* max_buffered_bytes of the server was reached */
+      14,                         /* write_timeout_ms passed and the peer took none of the output */
+  TCPKIT_CLOSE_LIMIT = 15,        /* max_buffered_bytes of the server was reached */
+  TCPKIT_CLOSE_PROXY_ERROR = 16,  /* no PROXY header where one is required, or a malformed one */
+  TCPKIT_CLOSE_PROXY_TIMEOUT = 17 /* proxy_timeout_ms passed before the PROXY header was whole */
 };
 
 /** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
@@ -635,8 +644,10 @@ typedef void (*tcpkit_task_fn)(tcpkit_loop *loop, void *user_data);
 /** What a server calls. Every one may be NULL. The table is copied by tcpkit_server_create. */
 typedef struct tcpkit_handlers {
   uint32_t struct_size;
-  uint32_t reserved;        /* zero */
-  tcpkit_conn_fn on_open;   /* a connection was accepted; first callback of a connection */
+  uint32_t reserved; /* zero */
+  /** a connection was accepted, and its PROXY header read if there is one; first callback of a
+   *  connection, except that one whose header fails has on_close only */
+  tcpkit_conn_fn on_open;
   tcpkit_data_fn on_data;   /* bytes arrived; only without framing */
   tcpkit_data_fn on_packet; /* a packet arrived; only with framing */
   /** the peer ended its stream (FIN). If NULL, the connection closes after what was sent by then
@@ -684,6 +695,25 @@ TCPKIT_API void tcpkit_strategy_init(tcpkit_strategy *strategy);
 
 /* ---- Server options ------------------------------------------------------------------------ */
 
+/** Whether connections begin with a PROXY protocol header, version 1 or 2. */
+typedef int32_t tcpkit_proxy_protocol;
+enum {
+  TCPKIT_PROXY_DEFAULT = 0, /* TCPKIT_PROXY_OFF */
+  TCPKIT_PROXY_OFF = 1,     /* no: such bytes are data */
+  /** those from proxy_trusted may, all others never do; one that has sent nothing when
+   *  proxy_timeout_ms has passed is taken to wait for the server to speak */
+  TCPKIT_PROXY_OPTIONAL = 2,
+  TCPKIT_PROXY_REQUIRED = 3 /* all must, and must come from proxy_trusted */
+};
+
+/** What happens to new connections while max_connections or max_accepts_per_second is reached. */
+typedef int32_t tcpkit_at_limit;
+enum {
+  TCPKIT_AT_LIMIT_DEFAULT = 0, /* TCPKIT_AT_LIMIT_RESET */
+  TCPKIT_AT_LIMIT_RESET = 1,   /* they are accepted and reset, so that the client knows at once */
+  TCPKIT_AT_LIMIT_WAIT = 2     /* they wait in the backlog until there is room */
+};
+
 /** Settings of a server; zero means the default. The names are also the keys of
  *  tcpkit_server_options_set. */
 typedef struct tcpkit_server_options {
@@ -706,7 +736,7 @@ typedef struct tcpkit_server_options {
   /** time a ready connection may use before the others of its loop have their turn; default 10;
    *  TCPKIT_UNLIMITED */
   uint64_t read_quantum_ms;
-  /** open connections; more are closed at once and counted; default TCPKIT_UNLIMITED */
+  /** open connections; see at_limit for more of them; default TCPKIT_UNLIMITED */
   uint64_t max_connections;
   uint64_t tick_interval_ms; /* time between metrics updates; default 1000 */
   /** longest time from close until everything was sent, then the connection is reset, and from
@@ -753,12 +783,28 @@ typedef struct tcpkit_server_options {
   uint64_t drain_timeout_ms;
   /** reading pauses while the connection's own output is above high_watermark; default on */
   tcpkit_switch pause_above_high;
-  uint32_t reserved; /* zero */
+  tcpkit_proxy_protocol proxy_protocol; /* PROXY header, version 1 or 2; default off */
+  /** networks that are believed when they send a PROXY header, comma-separated: "10.0.0.0/8", "::1",
+   *  "unix", "all"; borrowed until create copies it; required unless proxy_protocol is off */
+  const char *proxy_trusted;
+  uint64_t proxy_timeout_ms; /* time for the PROXY header; default 5000; TCPKIT_UNLIMITED */
+  /** open connections from one IP address; more are reset; default TCPKIT_UNLIMITED. Connections
+   *  from proxy_trusted networks do not count here, nor in the next one */
+  uint64_t max_connections_per_address;
+  /** open connections from one network, see prefix_v4 and prefix_v6; more are reset; default
+   *  TCPKIT_UNLIMITED */
+  uint64_t max_connections_per_prefix;
+  /** connections accepted per second, with bursts of as many; default TCPKIT_UNLIMITED */
+  uint64_t max_accepts_per_second;
+  uint32_t prefix_v4;       /* bits of an IPv4 network; default 24; 1 to 32 */
+  uint32_t prefix_v6;       /* bits of an IPv6 network; default 64; 1 to 128 */
+  tcpkit_at_limit at_limit; /* new connections at a limit; default reset */
+  uint32_t reserved;        /* zero */
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
+        0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0     \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -960,10 +1006,23 @@ TCPKIT_API uint64_t tcpkit_conn_id(const tcpkit_conn *conn);
 TCPKIT_API tcpkit_loop *tcpkit_conn_loop(const tcpkit_conn *conn);
 
 /** Writes the address of the peer: "192.0.2.7:5000", "[2001:db8::7]:5000", or the path of a unix
- *  socket ("unix" if the peer has none); returns its length.
+ *  socket ("unix" if the peer has none), or what the PROXY header says; returns its length.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API size_t tcpkit_conn_remote_address(const tcpkit_conn *conn, char *buffer,
                                              size_t buffer_size);
+
+/** Writes the address of the proxy that the connection came from, in the same form; returns its
+ *  length, 0 if no PROXY header replaced the address of the peer.
+ *  Thread: any. Since: 0.2. */
+TCPKIT_API size_t tcpkit_conn_proxy_address(const tcpkit_conn *conn, char *buffer,
+                                            size_t buffer_size);
+
+/** Finds the first TLV of a type in the PROXY header (version 2) of the connection; out_value is
+ *  borrowed until on_close returns. type is 0 to 255. Returns TCPKIT_E_NOT_FOUND,
+ *  TCPKIT_E_WRONG_THREAD or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop. Since: 0.2. */
+TCPKIT_API tcpkit_status tcpkit_conn_proxy_tlv(const tcpkit_conn *conn, uint32_t type,
+                                               tcpkit_slice *out_value);
 
 /** Writes the local address of the connection in the same form; returns its length, 0 once it is
  *  closed.

@@ -620,6 +620,19 @@ class ConnCalls {
       return tcpkit_conn_remote_address(conn(), buffer, buffer_size);
     });
   }
+  // The proxy that the connection came from; "" if no PROXY header replaced the peer's address.
+  [[nodiscard]] std::string proxy_address() const {
+    return detail::read_text([this](char *buffer, std::size_t buffer_size) {
+      return tcpkit_conn_proxy_address(conn(), buffer, buffer_size);
+    });
+  }
+  // The first TLV of a type in the PROXY header, borrowed until on_close returns; none if there is
+  // no such TLV, and on other threads than the loop's.
+  [[nodiscard]] std::optional<Bytes> proxy_tlv(std::uint8_t type) const noexcept {
+    tcpkit_slice value{nullptr, 0};
+    if (!Status(tcpkit_conn_proxy_tlv(conn(), type, &value)).ok()) return std::nullopt;
+    return Bytes(value);
+  }
   [[nodiscard]] std::string local_address() const {
     return detail::read_text([this](char *buffer, std::size_t buffer_size) {
       return tcpkit_conn_local_address(conn(), buffer, buffer_size);
@@ -854,6 +867,15 @@ struct ServerOptions {
   std::uint64_t write_timeout_ms = 0;
   std::uint64_t drain_timeout_ms = 0;
   tcpkit_switch pause_above_high = 0;
+  tcpkit_proxy_protocol proxy_protocol = 0;
+  std::string proxy_trusted{};
+  std::uint64_t proxy_timeout_ms = 0;
+  std::uint64_t max_connections_per_address = 0;
+  std::uint64_t max_connections_per_prefix = 0;
+  std::uint64_t max_accepts_per_second = 0;
+  std::uint32_t prefix_v4 = 0;
+  std::uint32_t prefix_v6 = 0;
+  tcpkit_at_limit at_limit = 0;
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -903,6 +925,14 @@ void copy_plain_options(const From &from, To &to) {
   to.write_timeout_ms = from.write_timeout_ms;
   to.drain_timeout_ms = from.drain_timeout_ms;
   to.pause_above_high = from.pause_above_high;
+  to.proxy_protocol = from.proxy_protocol;
+  to.proxy_timeout_ms = from.proxy_timeout_ms;
+  to.max_connections_per_address = from.max_connections_per_address;
+  to.max_connections_per_prefix = from.max_connections_per_prefix;
+  to.max_accepts_per_second = from.max_accepts_per_second;
+  to.prefix_v4 = from.prefix_v4;
+  to.prefix_v6 = from.prefix_v6;
+  to.at_limit = from.at_limit;
 }
 
 }  // namespace detail
@@ -913,6 +943,7 @@ inline void ServerOptions::set(const std::string &key, const std::string &text) 
   Status(tcpkit_server_options_set(&raw, key.c_str(), text.c_str())).or_throw();
   detail::copy_plain_options(raw, *this);
   if (raw.listen != nullptr) listen = raw.listen;
+  if (raw.proxy_trusted != nullptr) proxy_trusted = raw.proxy_trusted;
 }
 
 // ---- Server ------------------------------------------------------------------------------------
@@ -1172,6 +1203,7 @@ class LazyServer {
     tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
     copy_plain_options(options_, options);
     if (!options_.listen.empty()) options.listen = options_.listen.c_str();
+    if (!options_.proxy_trusted.empty()) options.proxy_trusted = options_.proxy_trusted.c_str();
     tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
     if (options_.strategy) {
       strategy = StrategyHooks::table(options_.strategy);

@@ -57,10 +57,10 @@ Status send_many_slices(Conn& conn, const tcpkit_slice* slices, size_t slice_cou
 }  // namespace
 
 const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
-  static constexpr std::array<const char*, 16> kNames = {
-      "UNKNOWN",      "LOCAL",        "ABORTED",       "PEER_FIN", "PEER_RESET", "FRAME_TOO_BIG",
-      "FRAME_ERROR",  "CALLBACK",     "SHUTDOWN",      "TIMEOUT",  "IO_ERROR",   "NO_MEMORY",
-      "IDLE_TIMEOUT", "READ_TIMEOUT", "WRITE_TIMEOUT", "LIMIT"};
+  static constexpr std::array<const char*, 18> kNames = {
+      "UNKNOWN",      "LOCAL",        "ABORTED",       "PEER_FIN", "PEER_RESET",  "FRAME_TOO_BIG",
+      "FRAME_ERROR",  "CALLBACK",     "SHUTDOWN",      "TIMEOUT",  "IO_ERROR",    "NO_MEMORY",
+      "IDLE_TIMEOUT", "READ_TIMEOUT", "WRITE_TIMEOUT", "LIMIT",    "PROXY_ERROR", "PROXY_TIMEOUT"};
   const auto index = static_cast<size_t>(reason);
   return reason > 0 && index < kNames.size() ? kNames[index] : kNames[0];
 }
@@ -87,6 +87,29 @@ tcpkit_loop* tcpkit_conn_loop(const tcpkit_conn* conn) {
 size_t tcpkit_conn_remote_address(const tcpkit_conn* conn, char* buffer, size_t buffer_size) {
   return write_conn_text(conn, buffer, buffer_size,
                          [](const Conn& open) { return open.remote_address(); });
+}
+
+size_t tcpkit_conn_proxy_address(const tcpkit_conn* conn, char* buffer, size_t buffer_size) {
+  return write_conn_text(conn, buffer, buffer_size,
+                         [](const Conn& open) { return open.proxy_address(); });
+}
+
+tcpkit_status tcpkit_conn_proxy_tlv(const tcpkit_conn* conn, uint32_t type,
+                                    tcpkit_slice* out_value) {
+  const Status status = check_conn(conn);
+  if (status != TCPKIT_OK) return status;
+  if (out_value == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "out_value is NULL");
+  if (type > UINT8_MAX) return fail(TCPKIT_E_INVALID_ARGUMENT, "type is %u, more than 255", type);
+  const Conn& target = *Conn::from_handle(conn);
+  if (!target.host().loop().is_home()) {
+    return fail(TCPKIT_E_WRONG_THREAD, "conn: its TLVs belong to its loop thread");
+  }
+  ByteView value;
+  if (!target.find_tlv(static_cast<uint8_t>(type), value)) {
+    return fail(TCPKIT_E_NOT_FOUND, "conn: no PROXY header brought a TLV of type %u", type);
+  }
+  *out_value = {value.data(), value.size()};
+  return TCPKIT_OK;
 }
 
 size_t tcpkit_conn_local_address(const tcpkit_conn* conn, char* buffer, size_t buffer_size) {

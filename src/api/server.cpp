@@ -55,6 +55,25 @@ Status make_framing(ServerSetup& setup) {
   return status;
 }
 
+// Who may come in, and who may speak for others.
+Status make_limits(const tcpkit_server_options& options, ConnConfig& config) {
+  const AdmissionLimits limits{options.max_connections_per_address,
+                               options.max_connections_per_prefix, options.prefix_v4,
+                               options.prefix_v6, options.max_accepts_per_second};
+  const bool limited = limits.max_per_address != TCPKIT_UNLIMITED ||
+                       limits.max_per_prefix != TCPKIT_UNLIMITED ||
+                       limits.max_per_second != TCPKIT_UNLIMITED;
+  if (limited) config.admission = std::make_unique<Admission>(limits);
+  config.proxy.mode = options.proxy_protocol;
+  config.proxy.timeout_ms = options.proxy_timeout_ms;
+  if (options.proxy_trusted == nullptr) {
+    if (options.proxy_protocol == TCPKIT_PROXY_OFF) return TCPKIT_OK;
+    return fail(TCPKIT_E_INVALID_ARGUMENT,
+                "options: proxy_protocol needs proxy_trusted: whose headers are believed");
+  }
+  return config.proxy.trusted.parse(options.proxy_trusted);
+}
+
 uint32_t timeout_of(uint64_t ms) noexcept {
   return ms == TCPKIT_UNLIMITED ? TimeoutLimits::kNever : static_cast<uint32_t>(ms);
 }
@@ -86,6 +105,8 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   config.timeouts = {timeout_of(resolved.idle_timeout_ms), timeout_of(resolved.read_timeout_ms),
                      timeout_of(resolved.write_timeout_ms)};
   config.tick_interval_ms = resolved.tick_interval_ms;
+  status = make_limits(resolved, config);
+  if (status != TCPKIT_OK) return status;
   if (!config.fork_guard.arm()) {
     return fail_errno(errno, "cannot map the page that tells a fork");
   }

@@ -50,6 +50,8 @@ constexpr StatusRow kStatusTable[] = {
     {TCPKIT_E_BAD_FRAME, "TCPKIT_E_BAD_FRAME", "the bytes break the framing"},
     {TCPKIT_E_BAD_VARINT, "TCPKIT_E_BAD_VARINT", "a variable-length integer is too long"},
     {TCPKIT_E_UNEXPECTED_EOF, "TCPKIT_E_UNEXPECTED_EOF", "the stream ended too early"},
+    {TCPKIT_E_BAD_PROXY_HEADER, "TCPKIT_E_BAD_PROXY_HEADER",
+     "the PROXY header is missing, malformed or not trusted"},
     {TCPKIT_E_CALLBACK, "TCPKIT_E_CALLBACK", "a callback failed"},
     {TCPKIT_E_INTERNAL, "TCPKIT_E_INTERNAL", "internal defect of tcpkit"},
 };

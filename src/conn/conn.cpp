@@ -30,7 +30,9 @@ Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexc
   write_rate_.start(host_.loop().turn_ms());
 }
 
-Conn::~Conn() = default;
+Conn::~Conn() {
+  delete proxy_.load(std::memory_order_relaxed);
+}
 
 void Conn::destroy() noexcept {
   ConnHost& host = host_;
@@ -43,6 +45,8 @@ void Conn::destroy() noexcept {
 // ---- Facts ----
 
 std::string Conn::remote_address() const {
+  const ProxyInfo* info = proxy_.load(std::memory_order_acquire);
+  if (info != nullptr && info->family != ProxyFamily::kLocal) return info->text();
   if (peer_.family() != AF_UNIX || host_.config().fork_guard.in_child()) return peer_.text();
   const std::lock_guard lock(host_.slab().mutex());
   const std::string text = fd() < 0 ? std::string() : remote_address_text(fd());
@@ -94,11 +98,19 @@ bool Conn::attach() noexcept {
 }
 
 void Conn::open() noexcept {
-  const ConnConfig& config = host_.config();
   in_event_ = true;
-  if (timeouts_.watch_waiting()) {
-    timeouts_.note_read(host_.loop().now_ms());
-    timeouts_.note_write(host_.loop().now_ms());
+  if (!expect_proxy_header()) announce();
+  end_event();
+}
+
+// Inside an event: the user gets to know the connection.
+void Conn::announce() noexcept {
+  const ConnConfig& config = host_.config();
+  announced_.store(true, std::memory_order_release);
+  if (timeouts_.watch_reads()) {
+    const uint64_t now_ms = host_.loop().now_ms();
+    timeouts_.note_read(now_ms);
+    timeouts_.note_write(now_ms);
     schedule_timeouts();
   }
   try {
@@ -111,7 +123,6 @@ void Conn::open() noexcept {
   } catch (...) {
     callback_threw();
   }
-  end_event();
 }
 
 // ---- State ----
@@ -232,6 +243,7 @@ void Conn::close_if_idle() noexcept {
 }
 
 void Conn::on_timer() noexcept {
+  if (awaits_proxy_ && state() == ConnState::kOpen) return proxy_overdue();
   if (state() == ConnState::kOpen) return check_timeouts();
   if (state() == ConnState::kLingering) {
     // All of it was handed to the kernel; the peer just does not end its stream.
@@ -258,6 +270,7 @@ void Conn::stop_now() noexcept {
 // What the peer has sent by now is still served.
 void Conn::drain() noexcept {
   if (state() != ConnState::kOpen) return;
+  if (awaits_proxy_) return fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
   const tcpkit_handlers& handlers = host_.config().handlers;
   in_event_ = true;
   try {
@@ -302,7 +315,7 @@ void Conn::finish_close() noexcept {
   run_close_handlers(close_info());
   ended_ = true;
   user_data_ = UserData();
-  host_.conn_gone();
+  host_.conn_gone(peer_);
   release();
 }
 

@@ -13,6 +13,7 @@
 #include "conn/close_handlers.h"
 #include "conn/conn_config.h"
 #include "conn/conn_state.h"
+#include "conn/proxy_info.h"
 #include "loop/loop.h"
 #include "loop/socket.h"
 #include "metrics/rate_meter.h"
@@ -47,6 +48,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   uint64_t id() const noexcept { return id_; }
   ConnHost& host() const noexcept { return host_; }
   std::string remote_address() const;
+  std::string proxy_address() const;
   std::string local_address() const;
   uint64_t connected_at_ms() const noexcept { return connected_at_ms_; }
   bool is_closed() const noexcept {
@@ -57,6 +59,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   uint64_t reads_per_second() const noexcept;
   uint64_t writes_per_second() const noexcept;
   uint64_t queued_bytes() const noexcept;
+  // False while the PROXY header is awaited: the user knows nothing of it then.
+  bool is_announced() const noexcept { return announced_.load(std::memory_order_acquire); }
 
   // Any thread: sending (conn_write.cpp, conn_tasks.cpp).
   Status send(std::span<const ByteView> pieces) noexcept;
@@ -77,6 +81,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void* user_data() const noexcept { return user_data_.get(); }
   // ms: TimeoutLimits::kNever for none.
   Status set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept;
+  bool find_tlv(uint8_t type, ByteView& value) const noexcept;
 
   // For the host and the tasks, on the home thread.
   bool attach() noexcept;  // false: it cannot be served; errno or a log line says why
@@ -159,6 +164,14 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
     return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0;
   }
 
+  // conn_proxy.cpp
+  bool expect_proxy_header() noexcept;
+  bool take_proxy_header(Received& received);
+  bool keep_proxy_header(const ProxyHeader& header) noexcept;
+  void proxy_failed(tcpkit_close_reason reason, const char* why) noexcept;
+  void proxy_done() noexcept;
+  void proxy_overdue() noexcept;
+
   // conn_flow.cpp
   Status admit(size_t bytes) noexcept;
   Status refuse_full(size_t bytes) noexcept;
@@ -176,6 +189,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
 
   // conn.cpp
   ConnState state() const noexcept { return state_.load(std::memory_order_relaxed); }
+  void announce() noexcept;
   void step(ConnStep step) noexcept;
   void begin_close(const CloseCause& cause) noexcept;
   void fail_now(const CloseCause& cause) noexcept;
@@ -238,6 +252,10 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool ended_ = false;           // the last callback has run
   bool waits_writable_ = false;  // the kernel's buffer is full
   bool drained_by_force_ = false;
+  bool awaits_proxy_ = false;  // the PROXY header is not whole
+  std::atomic<bool> announced_{false};
+  // Written once, before on_open; read by any thread.
+  std::atomic<const ProxyInfo*> proxy_{nullptr};
   ConnTimeouts timeouts_;
 
   WriteQueue queue_;

@@ -5,7 +5,9 @@
 
 #include "base/fork_guard.h"
 #include "base/log.h"
+#include "conn/admission.h"
 #include "conn/conn_timeouts.h"
+#include "conn/trusted_networks.h"
 #include "framing/framing.h"
 #include "metrics/counters.h"
 
@@ -18,6 +20,17 @@ struct FlowLimits {
   size_t max_queued_bytes = SIZE_MAX;
   size_t max_buffered_bytes = SIZE_MAX;  // of all connections together
   bool pause_above_high = true;
+};
+
+// Who may tell by a PROXY header that the connection is of somebody else, and must.
+struct ProxySettings {
+  tcpkit_proxy_protocol mode = TCPKIT_PROXY_OFF;
+  TrustedNetworks trusted;
+  uint64_t timeout_ms = TCPKIT_UNLIMITED;
+
+  bool trusts(const PeerAddress& peer) const noexcept {
+    return mode != TCPKIT_PROXY_OFF && trusted.contains(peer);
+  }
 };
 
 // Shared by the server and by every loop's host, so that a connection that outlives its server can
@@ -35,6 +48,18 @@ struct ConnConfig {
   uint64_t tick_interval_ms = 0;  // also the window of a connection's rates
   FlowLimits flow;
   TimeoutLimits timeouts;
+  ProxySettings proxy;
+  std::unique_ptr<Admission> admission;  // null: no limit by address or rate
+
+  // Takes a connection that was admitted off all counts. Any thread.
+  void leave(const PeerAddress& peer) const noexcept {
+    if (admission != nullptr) admission->leave(counted_peer(peer));
+    open_connections.remove_one();
+  }
+  // A trusted proxy speaks for many, so its address is not counted.
+  PeerAddress counted_peer(const PeerAddress& peer) const noexcept {
+    return proxy.trusts(peer) ? PeerAddress() : peer;
+  }
   ForkGuard fork_guard;
 
   // Mutable: counted by every loop.

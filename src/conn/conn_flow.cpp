@@ -152,7 +152,7 @@ void Conn::begin_waiting() noexcept {
 // Arms the timer for the first deadline, unless it comes earlier anyway: activity moves deadlines
 // away, and then the timer finds nothing due and is armed again.
 void Conn::schedule_timeouts() noexcept {
-  if (state() != ConnState::kOpen) return;
+  if (state() != ConnState::kOpen || awaits_proxy_) return;
   const ConnTimeouts::Running running{pauses_ == 0 && !peer_ended_, waits_writable_};
   const ConnTimeouts::Next next = timeouts_.next_after(host_.loop().now_ms(), running);
   if (next.kind == ConnTimeouts::Kind::kNone) return;

@@ -27,23 +27,23 @@ Status ConnHost::open() noexcept {
   return loop_.open();
 }
 
-void ConnHost::refuse(int fd) noexcept {
+void ConnHost::refuse(int fd, const PeerAddress& peer) noexcept {
   close(fd);
   unreserve_one();
-  config_->open_connections.remove_one();
+  config_->leave(peer);
 }
 
 void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
-  if (stopping_) return refuse(fd);
+  if (stopping_) return refuse(fd, PeerAddress(peer));
   const ConnSlab::Place place = slab_.take();
   if (place.memory == nullptr) {
     config_->log.write(TCPKIT_LOG_ERROR, "out of memory for a connection; it is refused");
-    return refuse(fd);
+    return refuse(fd, PeerAddress(peer));
   }
   auto* conn = new (place.memory) Conn(*this, place.id, fd, peer);
   if (!conn->attach()) {
     conn->release();
-    return refuse(fd);
+    return refuse(fd, PeerAddress(peer));
   }
   counters_.accepted.add(1);
   ++open_count_;
@@ -51,10 +51,10 @@ void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
   conn->open();
 }
 
-void ConnHost::conn_gone() noexcept {
+void ConnHost::conn_gone(const PeerAddress& peer) noexcept {
   counters_.closed.add(1);
   unreserve_one();
-  config_->open_connections.remove_one();
+  config_->leave(peer);
   --open_count_;
 }
 

@@ -60,7 +60,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   // For an opened loop that will not run: refuses what was handed to it.
   void abandon() noexcept;
   // Closes a descriptor that was counted but will not be served. Any thread.
-  void refuse(int fd) noexcept;
+  void refuse(int fd, const PeerAddress& peer) noexcept;
   // Begins the end: closes every connection, and lets the loop finish when the last is gone.
   void stop() noexcept;
   // Begins a gentle end: each connection closes when it is idle, all at the deadline. A held host
@@ -85,7 +85,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
   void add_to_turn(Conn& conn) noexcept;
   void add_to_deliver(Conn& conn) noexcept;
-  void conn_gone() noexcept;
+  void conn_gone(const PeerAddress& peer) noexcept;
 
   bool finish_turn() noexcept override;
 

@@ -17,6 +17,7 @@
 
 #include "conn/conn.h"
 #include "conn/conn_host.h"
+#include "conn/conn_received.h"
 
 namespace tcpkit {
 namespace {
@@ -24,43 +25,6 @@ namespace {
 // Room that a large stash grows by at least, and the room below which it grows.
 constexpr size_t kStashStep = 64u << 10;
 constexpr size_t kSmallRoom = 4096;
-
-// Packets between two looks at the clock, to begin with; then as many as fit, by the time of those
-// before.
-constexpr uint64_t kFirstQuantumCheck = 2;
-constexpr uint64_t kLongestQuantumStride = 64;
-
-// The time that one connection may use before the others have their turn.
-class Quantum {
- public:
-  explicit Quantum(uint64_t limit_ns) noexcept : limit_ns_(limit_ns) {}
-
-  // To be asked when more could be read.
-  bool over() noexcept { return elapsed_ns() >= limit_ns_; }
-
-  // To be asked after each packet.
-  bool over_after(uint64_t packets) noexcept {
-    if (packets < next_check_) return false;
-    const uint64_t elapsed_ns = this->elapsed_ns();
-    if (elapsed_ns >= limit_ns_) return true;
-    const uint64_t timed = packets - kFirstQuantumCheck;
-    const uint64_t fitting = timed * ((limit_ns_ - elapsed_ns) / (elapsed_ns + 1));
-    next_check_ = packets + std::clamp<uint64_t>(fitting, 1, kLongestQuantumStride);
-    return false;
-  }
-
- private:
-  // Counts from its first call, so that an event of one packet never looks at the clock.
-  uint64_t elapsed_ns() noexcept {
-    const uint64_t now_ns = monotonic_ns();
-    if (start_ns_ == 0) start_ns_ = now_ns;
-    return now_ns - start_ns_;
-  }
-
-  const uint64_t limit_ns_;
-  uint64_t start_ns_ = 0;
-  uint64_t next_check_ = kFirstQuantumCheck;
-};
 
 // The packets of one event: counted at its end, also if a callback throws, and the one that a
 // callback has in hand told to the host.
@@ -90,14 +54,6 @@ bool is_reset(int error_number) noexcept {
 }
 
 }  // namespace
-
-struct Conn::Received {
-  Quantum quantum;
-  ByteView bytes;         // not delivered yet
-  bool in_stash = false;  // they lie in the stash, not in the read buffer
-  bool filled = false;    // the kernel may have more
-  bool ended = false;     // the peer ended its stream
-};
 
 void Conn::on_ready(uint32_t events) noexcept {
   // Another connection's callback ended this one in the same turn; the end of the turn finishes it.
@@ -171,14 +127,23 @@ void Conn::account_read(size_t bytes) noexcept {
 
 void Conn::deliver(Received& received) {
   const ConnConfig& config = host_.config();
+  if (awaits_proxy_) [[unlikely]] {
+    if (!take_proxy_header(received)) return;
+    if (!may_deliver()) {  // on_open paused or closed it
+      has_undelivered_ = !received.bytes.empty();
+      return keep_rest(received);
+    }
+  }
   if (config.framing != nullptr) {
     deliver_packets(received);
     keep_rest(received);
     return;
   }
-  if (config.handlers.on_data == nullptr) return;
-  config.handlers.on_data(handle(), received.bytes.data(), received.bytes.size(),
-                          config.handlers.user_data);
+  if (config.handlers.on_data != nullptr && !received.bytes.empty()) {
+    config.handlers.on_data(handle(), received.bytes.data(), received.bytes.size(),
+                            config.handlers.user_data);
+  }
+  if (received.in_stash) drop_stash();  // behind a large PROXY header, or held back after it
 }
 
 // The loop goes once per packet, millions of times a second: what it needs is in locals, which the
@@ -357,6 +322,10 @@ void Conn::discard_input() noexcept {
 void Conn::end_of_stream() {
   const ConnConfig& config = host_.config();
   peer_ended_ = true;
+  if (awaits_proxy_) {
+    if (stash_ == nullptr) return fail_now({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
+    return proxy_failed(TCPKIT_CLOSE_PROXY_ERROR, "it ended inside the header");
+  }
   if (stash_ != nullptr) deliver_tail();
   if (config.handlers.on_end != nullptr && state() == ConnState::kOpen) {
     config.handlers.on_end(handle(), config.handlers.user_data);

@@ -244,8 +244,18 @@ PeerAddress::PeerAddress(const SocketAddress& address) noexcept
   port_ = address.port();
 }
 
+IpBytes PeerAddress::ip_bytes() const noexcept {
+  IpBytes bytes{};
+  if (family_ == AF_INET6) std::memcpy(bytes.data(), ip_, bytes.size());
+  if (family_ == AF_INET) {
+    bytes[10] = bytes[11] = 0xFF;
+    std::memcpy(&bytes[12], ip_, sizeof(in_addr));
+  }
+  return bytes;
+}
+
 std::string PeerAddress::text() const {
-  if (family_ != AF_INET && family_ != AF_INET6) return "unix";
+  if (!has_ip()) return "unix";
   return host_port_text(ip_text(family_, ip_, scope_id_), port_);
 }
 

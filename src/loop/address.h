@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cstddef>
 #include <string>
 
@@ -36,12 +37,18 @@ struct SocketAddress {
 // unix path. Blocks while a name is resolved. `text` is the address for messages.
 Status resolve_for_listen(const tcpkit_address& address, const char* text, SocketAddress& resolved);
 
+// IPv6 as it is, IPv4 as ::ffff:a.b.c.d: the same host is the same bytes, whichever it came by.
+using IpBytes = std::array<uint8_t, 16>;
+
 // The peer of a connection, small enough to keep in each.
 class PeerAddress {
  public:
   PeerAddress() = default;
   explicit PeerAddress(const SocketAddress& address) noexcept;
   int family() const noexcept { return family_; }
+  bool has_ip() const noexcept { return family_ == AF_INET || family_ == AF_INET6; }
+  // All zero for a peer without an IP. The scope of a link-local address is not part of it.
+  IpBytes ip_bytes() const noexcept;
   // "192.0.2.7:5000", "[2001:db8::7]:5000", or "unix".
   std::string text() const;
 

@@ -210,7 +210,18 @@ void Acceptor::on_ready(uint32_t) noexcept {
   batch_ = std::min(batch_ * 2, kLargestBatch);
 }
 
+void Acceptor::pause(uint64_t delay_ms) noexcept {
+  loop_.unwatch(source_.listen_fd);
+  watching_ = false;
+  loop_.timers().arm(*this, loop_.deadline_in(delay_ms));
+}
+
 bool Acceptor::accept_one() noexcept {
+  const uint64_t delay_ms = sink_.accept_delay_ms();
+  if (delay_ms != 0) {
+    pause(delay_ms);
+    return false;
+  }
   SocketAddress peer;
   peer.size = sizeof peer.path;
   const int fd = accept4(source_.listen_fd, &peer.header, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -224,9 +235,7 @@ bool Acceptor::accept_one() noexcept {
     if (error != EINTR) sink_.on_accept_failed(error);
     return true;
   }
-  loop_.unwatch(source_.listen_fd);
-  watching_ = false;
-  loop_.timers().arm(*this, loop_.deadline_in(kPauseMs));
+  pause(kPauseMs);
   sink_.on_accept_paused(error);
   return false;
 }

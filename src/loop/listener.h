@@ -61,6 +61,9 @@ enum class Placement : uint8_t { kSpread, kHere };
 // Who gets accepted descriptors.
 class AcceptSink {
  public:
+  // Before each accept: 0, or the time after which to ask again. Connections wait in the backlog
+  // meanwhile.
+  virtual uint64_t accept_delay_ms() noexcept = 0;
   // The descriptor is non-blocking, close-on-exec, and now the sink's.
   virtual void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept = 0;
   virtual void on_accept_failed(int error_number) noexcept = 0;
@@ -98,6 +101,7 @@ class Acceptor final : public Watch, public TimerNode {
   static constexpr unsigned kLargestBatch = 64;
 
   bool accept_one() noexcept;
+  void pause(uint64_t delay_ms) noexcept;
 
   Loop& loop_;
   const AcceptSource source_;

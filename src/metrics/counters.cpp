@@ -25,6 +25,12 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.drained += counters.drained.get();
   metrics.drained_by_force += counters.drained_by_force.get();
   metrics.drain_lost_bytes += counters.drain_lost_bytes.get();
+  metrics.refused_by_address += counters.refused_by_address.get();
+  metrics.refused_by_prefix += counters.refused_by_prefix.get();
+  metrics.refused_by_rate += counters.refused_by_rate.get();
+  metrics.accept_waits += counters.accept_waits.get();
+  metrics.proxy_headers += counters.proxy_headers.get();
+  metrics.proxy_errors += counters.proxy_errors.get();
 }
 
 }  // namespace tcpkit

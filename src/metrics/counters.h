@@ -45,6 +45,12 @@ struct alignas(64) LoopCounters {
   Counter drained;
   Counter drained_by_force;
   Counter drain_lost_bytes;
+  Counter refused_by_address;
+  Counter refused_by_prefix;
+  Counter refused_by_rate;
+  Counter accept_waits;
+  Counter proxy_headers;
+  Counter proxy_errors;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.

@@ -86,8 +86,34 @@ constexpr OptionRow kTable[] = {
                "Time a ready connection may use before the others of its loop have their turn."),
         10, 1, kMaxTime)),
     or_unlimited(with_range(number({TCPKIT_FIELD(max_connections)}, kCount64, "unlimited",
-                                   "Open connections; more are closed at once and counted."),
+                                   "Open connections; see at_limit for more of them."),
                             TCPKIT_UNLIMITED, 1, kMaxTime)),
+    or_unlimited(
+        with_range(number({TCPKIT_FIELD(max_connections_per_address)}, kCount64, "unlimited",
+                          "Open connections from one IP address; more are reset."),
+                   TCPKIT_UNLIMITED, 1, kMaxTime)),
+    or_unlimited(
+        with_range(number({TCPKIT_FIELD(max_connections_per_prefix)}, kCount64, "unlimited",
+                          "Open connections from one network; more are reset."),
+                   TCPKIT_UNLIMITED, 1, kMaxTime)),
+    with_range(number({TCPKIT_FIELD(prefix_v4)}, kCount32, "24", "Bits of an IPv4 network."), 24, 1,
+               32),
+    with_range(number({TCPKIT_FIELD(prefix_v6)}, kCount32, "64", "Bits of an IPv6 network."), 64, 1,
+               128),
+    or_unlimited(with_range(number({TCPKIT_FIELD(max_accepts_per_second)}, kCount64, "unlimited",
+                                   "Connections accepted per second, with bursts of as many."),
+                            TCPKIT_UNLIMITED, 1, kMaxTime)),
+    with_range(choice({TCPKIT_FIELD(at_limit)}, kAtLimit, "reset|wait", "reset",
+                      "New connections at max_connections or max_accepts_per_second."),
+               TCPKIT_AT_LIMIT_RESET, 0, TCPKIT_AT_LIMIT_WAIT),
+    with_range(choice({TCPKIT_FIELD(proxy_protocol)}, kProxyProtocol, "off|optional|required",
+                      "off", "Whether connections begin with a PROXY header, version 1 or 2."),
+               TCPKIT_PROXY_OFF, 0, TCPKIT_PROXY_REQUIRED),
+    choice({TCPKIT_FIELD(proxy_trusted)}, kText, "NETWORK[,NETWORK...]", "none",
+           "Networks that may send a PROXY header: 10.0.0.0/8, ::1, unix, all."),
+    or_unlimited(with_range(number({TCPKIT_FIELD(proxy_timeout_ms)}, kMilliseconds, "5000",
+                                   "Time for the PROXY header."),
+                            5000, 1, kMaxTime)),
     with_range(number({TCPKIT_FIELD(tick_interval_ms)}, kMilliseconds, "1000",
                       "Time between metrics updates."),
                1000, 1, kMaxTime),
@@ -156,7 +182,7 @@ uint64_t usable_processors() noexcept {
 }
 
 bool is_32_bit(OptionType type) noexcept {
-  return type == kCount32 || type == kSwitch || type == kOversize || type == kLogLevel;
+  return type == kCount32 || is_choice(type);
 }
 
 uint64_t read_field(const void* field, OptionType type) noexcept {
@@ -217,7 +243,7 @@ Status resolve_options(tcpkit_server_options& options) noexcept {
     void* field = reinterpret_cast<unsigned char*>(&options) + row.offset;
     Status status = TCPKIT_OK;
     if (row.type == kText || row.type == kFraming) continue;
-    if (row.type == kSwitch || row.type == kOversize || row.type == kLogLevel) {
+    if (is_choice(row.type)) {
       status = resolve_choice(row, field);
     } else {
       status = resolve_number(row, field);

@@ -18,6 +18,8 @@ enum class OptionType : uint8_t {
   kSwitch,
   kOversize,
   kLogLevel,
+  kProxyProtocol,
+  kAtLimit,
   kFraming,
   kText
 };
@@ -37,6 +39,13 @@ struct OptionRow {
 };
 
 std::span<const OptionRow> option_table() noexcept;
+
+// One of the named constants of an enumeration, in 32 bits.
+constexpr bool is_choice(OptionType type) noexcept {
+  return type == OptionType::kSwitch || type == OptionType::kOversize ||
+         type == OptionType::kLogLevel || type == OptionType::kProxyProtocol ||
+         type == OptionType::kAtLimit;
+}
 
 // Sets one field from text. The message of a failure names key and text.
 Status set_option_from_text(tcpkit_server_options& options, const char* key,

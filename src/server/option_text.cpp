@@ -22,9 +22,17 @@ constexpr NamedValue kLogLevelNames[] = {{"off", TCPKIT_LOG_OFF},
                                          {"info", TCPKIT_LOG_INFO},
                                          {"debug", TCPKIT_LOG_DEBUG}};
 
+constexpr NamedValue kProxyNames[] = {{"off", TCPKIT_PROXY_OFF},
+                                      {"optional", TCPKIT_PROXY_OPTIONAL},
+                                      {"required", TCPKIT_PROXY_REQUIRED}};
+constexpr NamedValue kAtLimitNames[] = {{"reset", TCPKIT_AT_LIMIT_RESET},
+                                        {"wait", TCPKIT_AT_LIMIT_WAIT}};
+
 std::span<const NamedValue> names_of(OptionType type) noexcept {
   if (type == OptionType::kSwitch) return kSwitchNames;
   if (type == OptionType::kOversize) return kOversizeNames;
+  if (type == OptionType::kProxyProtocol) return kProxyNames;
+  if (type == OptionType::kAtLimit) return kAtLimitNames;
   return kLogLevelNames;
 }
 
@@ -132,19 +140,11 @@ Status set_option_from_text(tcpkit_server_options& options, const char* key,
   const OptionRow* row = find_option(key);
   if (row == nullptr) return fail(TCPKIT_E_UNKNOWN_OPTION, "there is no option \"%s\"", key);
   auto* field = reinterpret_cast<unsigned char*>(&options) + row->offset;
-  switch (row->type) {
-    case OptionType::kText:
-      std::memcpy(field, &text, sizeof text);
-      return TCPKIT_OK;
-    case OptionType::kFraming:
-      return set_framing(*row, text, options.framing);
-    case OptionType::kSwitch:
-    case OptionType::kOversize:
-    case OptionType::kLogLevel:
-      return set_choice(*row, text, field);
-    default:
-      return set_number(*row, text, field);
-  }
+  if (row->type == OptionType::kFraming) return set_framing(*row, text, options.framing);
+  if (is_choice(row->type)) return set_choice(*row, text, field);
+  if (row->type != OptionType::kText) return set_number(*row, text, field);
+  std::memcpy(field, &text, sizeof text);
+  return TCPKIT_OK;
 }
 
 }  // namespace tcpkit

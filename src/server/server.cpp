@@ -105,8 +105,47 @@ std::string Server::listener_address(size_t index) const {
 
 // ---- Connections ----
 
-ConnHost* Server::place_connection(ConnHost& accepting, Placement placement) noexcept {
-  if (!config_->open_connections.add_up_to(1, options_.max_connections)) return nullptr;
+// Logged once, since a server at its limit has better things to do than to say so each time.
+ConnHost* Server::refuse(Counter& counter, const char* limit) noexcept {
+  counter.add(1);
+  if (!refusal_logged_.exchange(true, std::memory_order_relaxed)) {
+    config_->log.write(TCPKIT_LOG_WARNING, "connections are refused: %s is reached", limit);
+  }
+  return nullptr;
+}
+
+// While new connections are to wait at a limit, the accept waits: for the next token of the rate,
+// or for a moment in which a connection may have ended.
+uint64_t Server::accept_delay_ms() noexcept {
+  constexpr uint64_t kFullDelayMs = 20;
+  if (options_.at_limit != TCPKIT_AT_LIMIT_WAIT) return 0;
+  if (config_->open_connections.now() >= options_.max_connections) return kFullDelayMs;
+  if (config_->admission == nullptr) return 0;
+  return config_->admission->ms_until_next(monotonic_ns() / 1'000'000u);
+}
+
+ConnHost* Server::place_connection(ConnHost& accepting, Placement placement,
+                                   const PeerAddress& peer) noexcept {
+  LoopCounters& counters = accepting.own_counters();
+  if (!config_->open_connections.add_up_to(1, options_.max_connections)) {
+    return refuse(counters.refused_connections, "max_connections");
+  }
+  Admitted admitted = Admitted::kYes;
+  if (config_->admission != nullptr) {
+    const uint64_t now_ms = monotonic_ns() / 1'000'000u;
+    admitted = config_->admission->enter(config_->counted_peer(peer), now_ms);
+  }
+  if (admitted != Admitted::kYes) config_->open_connections.remove_one();
+  switch (admitted) {
+    case Admitted::kAddressFull:
+      return refuse(counters.refused_by_address, "max_connections_per_address");
+    case Admitted::kPrefixFull:
+      return refuse(counters.refused_by_prefix, "max_connections_per_prefix");
+    case Admitted::kTooFast:
+      return refuse(counters.refused_by_rate, "max_accepts_per_second");
+    case Admitted::kYes:
+      break;
+  }
   ConnHost* target = placement == Placement::kHere ? &accepting : choose_host();
   target->reserve_one();
   return target;
@@ -163,13 +202,16 @@ Status Server::start_thread_of(Worker& worker) noexcept {
 
 Ref<Conn> Server::find(uint64_t conn_id) const noexcept {
   ConnHost* owner = host(ConnSlab::loop_of(conn_id));
-  return owner == nullptr ? Ref<Conn>() : owner->slab().find(conn_id);
+  if (owner == nullptr) return {};
+  Ref<Conn> conn = owner->slab().find(conn_id);
+  return conn && conn->is_announced() ? conn : Ref<Conn>();
 }
 
 std::vector<Ref<Conn>> Server::connections() const {
   std::vector<Ref<Conn>> found;
   found.reserve(config_->open_connections.now());
   for (size_t i = 0; i < loop_count(); ++i) host(i)->slab().collect(found);
+  std::erase_if(found, [](const Ref<Conn>& conn) { return !conn->is_announced(); });
   return found;
 }
 

@@ -112,7 +112,10 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   }
 
   // server.cpp
-  ConnHost* place_connection(ConnHost& accepting, Placement placement) noexcept override;
+  ConnHost* place_connection(ConnHost& accepting, Placement placement,
+                             const PeerAddress& peer) noexcept override;
+  uint64_t accept_delay_ms() noexcept override;
+  ConnHost* refuse(Counter& counter, const char* limit) noexcept;
   ConnHost* choose_host() noexcept;
   ConnHost* grow() noexcept;
   Status start_thread_of(Worker& worker) noexcept;
@@ -155,6 +158,7 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   std::array<std::atomic<ConnHost*>, kMostLoops> hosts_{};
   std::atomic<uint32_t> host_count_{0};
   Gauge handler_threads_;
+  std::atomic<bool> refusal_logged_{false};
 };
 
 }  // namespace tcpkit

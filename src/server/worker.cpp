@@ -115,11 +115,18 @@ void Worker::drain_here(uint64_t timeout_ms) noexcept {
   host_->drain(timeout_ms, held ? ConnHost::DrainHold::kHeld : ConnHost::DrainHold::kNone);
 }
 
+uint64_t Worker::accept_delay_ms() noexcept {
+  const uint64_t delay_ms = owner_.accept_delay_ms();
+  if (delay_ms != 0) host_->own_counters().accept_waits.add(1);
+  return delay_ms;
+}
+
 void Worker::on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept {
   pause_logged_ = false;
-  ConnHost* target = owner_.place_connection(*host_, placement);
+  const PeerAddress address(peer);
+  ConnHost* target = owner_.place_connection(*host_, placement, address);
   if (target == nullptr) {
-    host_->own_counters().refused_connections.add(1);
+    reset_at_close(fd);
     close(fd);
     return;
   }
@@ -127,7 +134,7 @@ void Worker::on_accepted(int fd, const SocketAddress& peer, Placement placement)
   auto* task = new (std::nothrow) OpenTask(*target, fd, peer);
   if (task != nullptr && target->loop().post(task)) return;
   delete task;
-  target->refuse(fd);
+  target->refuse(fd, address);
 }
 
 void Worker::on_accept_failed(int error_number) noexcept {

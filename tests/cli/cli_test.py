@@ -86,7 +86,11 @@ class Program(unittest.TestCase):
             elif flag := re.match(r"\s+--([a-z0-9-]+)", line):
                 groups.setdefault(title, set()).add(flag.group(1))
         for title, flags in {
-                "Listening": {"listen", "reuse-port", "max-connections"},
+                "Listening": {"listen", "reuse-port"},
+                "Limits": {"max-connections", "max-connections-per-address",
+                           "max-connections-per-prefix", "prefix-v4", "prefix-v6",
+                           "max-accepts-per-second", "at-limit"},
+                "PROXY protocol": {"proxy-protocol", "proxy-trusted", "proxy-timeout-ms"},
                 "Framing": {"framing", "max-packet-size"},
                 "Loops": {"loops", "pool-size"},
                 "Flow control": {"high-watermark", "low-watermark", "max-queued-bytes",
@@ -104,6 +108,10 @@ class Program(unittest.TestCase):
 
 class UsageErrors(unittest.TestCase):
     """Each ends with status 2, prints nothing to stdout, and names what is wrong."""
+
+    # What else is given, where the server itself looks at a value.
+    NEEDED_TO_CHECK = {
+        "proxy-trusted": ["--listen", "tcp://127.0.0.1:0", "--proxy-protocol", "required"]}
 
     def refuse(self, named, *arguments, **variables):
         result = run("serve", *arguments, **variables)
@@ -137,13 +145,18 @@ class UsageErrors(unittest.TestCase):
             with self.subTest(flag=flag, value=value):
                 self.refuse([flag, value], "echo", "--listen", "tcp://127.0.0.1:0", flag, value)
 
+    def test_proxy_protocol_without_trusted_networks(self):
+        self.refuse(["proxy_trusted"], "echo", "--listen", "tcp://127.0.0.1:0",
+                    "--proxy-protocol", "required")
+
     def test_fixed_size_of_0_is_refused(self):
         self.refuse(["--framing", "fixed", "0"], "echo", "--framing", "fixed:0")
 
     def test_every_flag_refuses_nonsense(self):
         for flag in flags_of_help():
             with self.subTest(flag=flag):
-                self.refuse(["no-such-value"], "echo", f"--{flag}", "no-such-value")
+                self.refuse(["no-such-value"], "echo", f"--{flag}", "no-such-value",
+                            *self.NEEDED_TO_CHECK.get(flag, []))
 
     def test_bad_value_in_the_environment_names_the_variable(self):
         self.refuse(["TCPKIT_MAX_PACKET_SIZE", "huge"], "echo", "--listen", "tcp://127.0.0.1:0",
@@ -328,8 +341,14 @@ class Flags(unittest.TestCase):
         "log-level": "debug", "high-watermark": "256k", "low-watermark": "64k",
         "max-queued-bytes": "8m", "max-buffered-bytes": "64m", "pause-above-high": "off",
         "idle-timeout-ms": "60000", "read-timeout-ms": "60000", "write-timeout-ms": "5000",
-        "drain-timeout-ms": "1000",
+        "drain-timeout-ms": "1000", "proxy-protocol": "optional",
+        "proxy-trusted": "10.0.0.0/8,::1,unix", "proxy-timeout-ms": "1000",
+        "max-connections-per-address": "10", "max-connections-per-prefix": "20",
+        "max-accepts-per-second": "100", "prefix-v4": "16", "prefix-v6": "48",
+        "at-limit": "wait",
     }
+    # Flags that a flag needs beside it.
+    COMPANIONS = {"proxy-protocol": ["--proxy-trusted=127.0.0.0/8"]}
 
     def test_every_flag_of_the_help_is_taken(self):
         for flag in flags_of_help():
@@ -337,7 +356,8 @@ class Flags(unittest.TestCase):
                 continue
             with self.subTest(flag=flag):
                 self.assertIn(flag, self.VALUES, "add a legal value for the new flag here")
-                with Server("echo", f"--{flag}={self.VALUES[flag]}") as server:
+                with Server("echo", f"--{flag}={self.VALUES[flag]}",
+                            *self.COMPANIONS.get(flag, [])) as server:
                     self.assertEqual(exchange(server.address(), b"line\n"), b"line\n")
                     self.assertEqual(server.end(), 0)
 

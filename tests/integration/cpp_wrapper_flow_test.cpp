@@ -1,8 +1,10 @@
-// Flow control, timeouts and drain through tcpkit.hpp, against real sockets.
+// Flow control, timeouts, drain, limits and PROXY headers through tcpkit.hpp, against real sockets.
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 #include <future>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -141,6 +143,94 @@ TEST(CppDrain, ResetsWhatIsNotDoneAtTheDeadline) {
   EXPECT_EQ(counted.forced, 1u);
   EXPECT_GE(counted.elapsed_ms, 50u);
   EXPECT_TRUE(client.sees_end());
+}
+
+constexpr std::uint8_t kAuthority = 0x02;  // PP2_TYPE_AUTHORITY, a host name
+constexpr std::uint8_t kUniqueId = 0x05;
+
+struct Told {
+  std::string remote;
+  std::string proxy;
+  std::string authority;
+  bool has_unique_id;
+};
+
+tcpkit::ServerOptions proxy_options() {
+  tcpkit::ServerOptions options = line_options();
+  options.proxy_protocol = TCPKIT_PROXY_REQUIRED;
+  options.proxy_trusted = "10.0.0.0/8,127.0.0.0/8";
+  options.proxy_timeout_ms = 5000;
+  return options;
+}
+
+// Version 2, from 192.0.2.7:5000 to 192.0.2.1:80, with one TLV.
+std::string header_with_authority(const std::string& host) {
+  std::string header("\r\n\r\n\0\r\nQUIT\n\x21\x11\0", 15);
+  header += static_cast<char>(12 + 3 + host.size());
+  header += std::string("\xc0\0\x02\x07\xc0\0\x02\x01\x13\x88\0\x50\x02\0", 14);
+  return header + static_cast<char>(host.size()) + host;
+}
+
+TEST(CppProxy, TellsWhoConnectedAndTheTlvs) {
+  Mailbox<Told> told;
+  tcpkit::Server server{proxy_options()};
+  server.on_packet([&](tcpkit::ConnRef conn, tcpkit::Bytes) {
+    const std::optional<tcpkit::Bytes> authority = conn.proxy_tlv(kAuthority);
+    told.put({conn.remote_address(), conn.proxy_address(),
+              authority ? std::string(authority->text()) : "",
+              conn.proxy_tlv(kUniqueId) != std::nullopt});
+  });
+  const Client client(start_on_free_port(server));
+  ASSERT_TRUE(client.send(header_with_authority("a.example") + "who?\n"));
+  const auto all = told.wait_for(1);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].remote, "192.0.2.7:5000");
+  EXPECT_EQ(all[0].proxy.rfind("127.0.0.1:", 0), 0u) << all[0].proxy;
+  EXPECT_EQ(all[0].authority, "a.example");
+  EXPECT_FALSE(all[0].has_unique_id);
+  EXPECT_EQ(server.metrics().proxy_headers, 1u);
+}
+
+TEST(CppProxy, ReportsAMissingHeaderInOnCloseOnly) {
+  Mailbox<int> opened;
+  Mailbox<Closed> closed;
+  tcpkit::Server server{proxy_options()};
+  server.on_open([&](tcpkit::ConnRef) { opened.put(0); });
+  server.on_close([&](tcpkit::ConnRef conn, const tcpkit::CloseInfo& info) {
+    EXPECT_EQ(conn.proxy_address(), "");
+    closed.put({info.reason, info.status});
+  });
+  const Client client(start_on_free_port(server));
+  ASSERT_TRUE(client.send("who?\n"));
+  EXPECT_TRUE(client.sees_end());
+  const auto all = closed.wait_for(1);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].reason, TCPKIT_CLOSE_PROXY_ERROR);
+  EXPECT_EQ(all[0].status, TCPKIT_E_BAD_PROXY_HEADER);
+  EXPECT_TRUE(opened.wait_for(0).empty());
+}
+
+TEST(CppLimits, AreOptions) {
+  Mailbox<int> opened;
+  tcpkit::ServerOptions options = line_options();
+  options.max_connections_per_address = 1;
+  options.max_connections_per_prefix = 10;
+  options.max_accepts_per_second = 1000;
+  options.prefix_v4 = 8;
+  options.prefix_v6 = 48;
+  options.set("at_limit", "wait");
+  options.set("proxy_trusted", "10.0.0.0/8");
+  EXPECT_EQ(options.at_limit, TCPKIT_AT_LIMIT_WAIT);
+  EXPECT_EQ(options.prefix_v4, 8u);
+  EXPECT_EQ(options.proxy_trusted, "10.0.0.0/8");
+  tcpkit::Server server{options};
+  server.on_open([&](tcpkit::ConnRef) { opened.put(0); });
+  const std::string address = start_on_free_port(server);
+  const Client first(address);
+  ASSERT_EQ(opened.wait_for(1).size(), 1u);
+  const Client second(address);
+  EXPECT_TRUE(second.sees_end());
+  EXPECT_EQ(server.metrics().refused_by_address, 1u);
 }
 
 }  // namespace

@@ -185,6 +185,28 @@ TEST(PeerAddress, WritesAMappedIpv4AddressAsIpv4) {
   EXPECT_EQ(peer.text(), "192.0.2.7:5000");
 }
 
+TEST(PeerAddress, GivesTheSameBytesForAMappedIpv4Address) {
+  const PeerAddress v4(ip_address(AF_INET, "192.0.2.7", 5000));
+  const PeerAddress mapped(ip_address(AF_INET6, "::ffff:192.0.2.7", 6000));
+  const IpBytes expected{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 7};
+  EXPECT_TRUE(v4.has_ip());
+  EXPECT_EQ(v4.ip_bytes(), expected);
+  EXPECT_EQ(mapped.ip_bytes(), expected);
+}
+
+TEST(PeerAddress, GivesAllBytesOfAnIpv6Address) {
+  const PeerAddress peer(ip_address(AF_INET6, "2001:db8::f007", 1));
+  const IpBytes expected{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0x07};
+  EXPECT_TRUE(peer.has_ip());
+  EXPECT_EQ(peer.ip_bytes(), expected);
+}
+
+TEST(PeerAddress, HasNoIpUnlessItIsOne) {
+  EXPECT_FALSE(PeerAddress().has_ip());
+  EXPECT_FALSE(PeerAddress(unix_address("/x", 3)).has_ip());
+  EXPECT_EQ(PeerAddress(unix_address("/x", 3)).ip_bytes(), IpBytes{});
+}
+
 TEST(PeerAddress, WritesTheScopeOfALinkLocalAddress) {
   SocketAddress address = ip_address(AF_INET6, "fe80::1", 9);
   address.v6.sin6_scope_id = if_nametoindex("lo");

@@ -11,13 +11,7 @@ namespace tcpkit::test {
 namespace {
 
 bool is_32_bit(OptionType type) {
-  return type == OptionType::kCount32 || type == OptionType::kSwitch ||
-         type == OptionType::kOversize || type == OptionType::kLogLevel;
-}
-
-bool is_choice(OptionType type) {
-  return type == OptionType::kSwitch || type == OptionType::kOversize ||
-         type == OptionType::kLogLevel;
+  return type == OptionType::kCount32 || is_choice(type);
 }
 
 bool has_number(const OptionRow& row) {
@@ -67,6 +61,14 @@ TEST(ResolveOptions, GivesEveryFieldItsDocumentedDefault) {
   EXPECT_EQ(options.read_timeout_ms, TCPKIT_UNLIMITED);
   EXPECT_EQ(options.write_timeout_ms, 60'000u);
   EXPECT_EQ(options.drain_timeout_ms, 10'000u);
+  EXPECT_EQ(options.proxy_protocol, TCPKIT_PROXY_OFF);
+  EXPECT_EQ(options.proxy_timeout_ms, 5000u);
+  EXPECT_EQ(options.max_connections_per_address, TCPKIT_UNLIMITED);
+  EXPECT_EQ(options.max_connections_per_prefix, TCPKIT_UNLIMITED);
+  EXPECT_EQ(options.max_accepts_per_second, TCPKIT_UNLIMITED);
+  EXPECT_EQ(options.prefix_v4, 24u);
+  EXPECT_EQ(options.prefix_v6, 64u);
+  EXPECT_EQ(options.at_limit, TCPKIT_AT_LIMIT_RESET);
   EXPECT_EQ(options.deliver_tail, TCPKIT_OFF);
   EXPECT_EQ(options.read_buffer_size, 512u << 10);
   EXPECT_EQ(options.pool_size, TCPKIT_UNLIMITED);

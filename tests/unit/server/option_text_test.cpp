@@ -44,6 +44,15 @@ constexpr Expected kSettable[] = {
     TCPKIT_EXPECTED(send_buffer_size, kSize),
     TCPKIT_EXPECTED(handle_signals, kSwitch),
     TCPKIT_EXPECTED(log_level, kLogLevel),
+    TCPKIT_EXPECTED(proxy_protocol, kProxyProtocol),
+    TCPKIT_EXPECTED(proxy_trusted, kText),
+    TCPKIT_EXPECTED(proxy_timeout_ms, kMilliseconds),
+    TCPKIT_EXPECTED(max_connections_per_address, kCount64),
+    TCPKIT_EXPECTED(max_connections_per_prefix, kCount64),
+    TCPKIT_EXPECTED(max_accepts_per_second, kCount64),
+    TCPKIT_EXPECTED(prefix_v4, kCount32),
+    TCPKIT_EXPECTED(prefix_v6, kCount32),
+    TCPKIT_EXPECTED(at_limit, kAtLimit),
     TCPKIT_EXPECTED(high_watermark, kSize),
     TCPKIT_EXPECTED(low_watermark, kSize),
     TCPKIT_EXPECTED(max_queued_bytes, kSize),
@@ -65,7 +74,7 @@ const OptionRow* row_of(const char* key) {
 }
 
 bool is_32_bit(OptionType type) {
-  return type == kCount32 || type == kSwitch || type == kOversize || type == kLogLevel;
+  return type == kCount32 || is_choice(type);
 }
 
 bool is_number(OptionType type) {
@@ -151,10 +160,12 @@ TEST(OptionTable, NamesTheDefaultOfTheFraming) {
 TEST(OptionText, ChangesNoOtherField) {
   for (const OptionRow& row : option_table()) {
     if (row.type == kText || row.type == kFraming) continue;
-    const std::string text = is_number(row.type)     ? std::to_string(row.smallest)
-                             : row.type == kSwitch   ? "on"
-                             : row.type == kOversize ? "discard"
-                                                     : "debug";
+    const std::string text = is_number(row.type)          ? std::to_string(row.smallest)
+                             : row.type == kSwitch        ? "on"
+                             : row.type == kOversize      ? "discard"
+                             : row.type == kAtLimit       ? "wait"
+                             : row.type == kProxyProtocol ? "required"
+                                                          : "debug";
     tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
     ASSERT_EQ(set_option_from_text(options, row.key, text.c_str()), TCPKIT_OK) << row.key;
     for (const OptionRow& other : option_table()) {
