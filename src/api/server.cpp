@@ -64,6 +64,7 @@ Status make_limits(const tcpkit_server_options& options, ConnConfig& config) {
                        limits.max_per_prefix != TCPKIT_UNLIMITED ||
                        limits.max_per_second != TCPKIT_UNLIMITED;
   if (limited) config.admission = std::make_unique<Admission>(limits);
+  config.waits_at_limit = options.at_limit == TCPKIT_AT_LIMIT_WAIT;
   config.proxy.mode = options.proxy_protocol;
   config.proxy.timeout_ms = options.proxy_timeout_ms;
   if (options.proxy_trusted == nullptr) {

@@ -80,6 +80,10 @@ void TokenBucket::take_token(uint64_t now_ms) noexcept {
   told_ms_ = std::max(told_ms_, now_ms);
 }
 
+void TokenBucket::return_token() noexcept {
+  if (limits()) thousandths_ = std::min(thousandths_ + kToken, per_second_ * kToken);
+}
+
 uint64_t TokenBucket::ms_until_token(uint64_t now_ms) const noexcept {
   if (has_token(now_ms)) return 0;
   if (per_second_ == 0) return UINT64_MAX;
@@ -151,21 +155,35 @@ Admission::Admission(const AdmissionLimits& limits)
       prefixes_(limits.max_per_prefix),
       rate_(limits.max_per_second) {}
 
-Admitted Admission::enter(const PeerAddress& peer, uint64_t now_ms) noexcept {
+uint64_t Admission::take_token(uint64_t now_ms) noexcept {
+  if (!rate_.limits()) return 0;
+  const std::lock_guard lock(mutex_);
+  const uint64_t wait_ms = rate_.ms_until_token(now_ms);
+  if (wait_ms == 0) rate_.take_token(now_ms);
+  return wait_ms;
+}
+
+void Admission::return_token() noexcept {
+  if (!rate_.limits()) return;
+  const std::lock_guard lock(mutex_);
+  rate_.return_token();
+}
+
+Admitted Admission::enter(const PeerAddress& peer, uint64_t now_ms, Token token) noexcept {
   if (!rate_.limits() && !(peer.has_ip() && counts_addresses())) return Admitted::kYes;
   const std::lock_guard lock(mutex_);
-  return enter_locked(peer, now_ms);
+  return enter_locked(peer, now_ms, token);
 }
 
 // The rate is asked last: whoever is refused for its address anyway is told the lasting reason.
-Admitted Admission::enter_locked(const PeerAddress& peer, uint64_t now_ms) noexcept {
+Admitted Admission::enter_locked(const PeerAddress& peer, uint64_t now_ms, Token token) noexcept {
   const IpBytes ip = peer.ip_bytes();
   const IpBytes prefix = prefix_of(peer);
   if (peer.has_ip() && !addresses_.has_room(ip)) return Admitted::kAddressFull;
   if (peer.has_ip() && !prefixes_.has_room(prefix)) return Admitted::kPrefixFull;
-  if (!rate_.has_token(now_ms)) return Admitted::kTooFast;
+  if (token == Token::kTake && !rate_.has_token(now_ms)) return Admitted::kTooFast;
   if (peer.has_ip() && !count_both(ip, prefix)) return Admitted::kAddressFull;
-  rate_.take_token(now_ms);
+  if (token == Token::kTake) rate_.take_token(now_ms);
   return Admitted::kYes;
 }
 

@@ -33,6 +33,8 @@ class TokenBucket {
   bool has_token(uint64_t now_ms) const noexcept;
   // Only if has_token(now_ms).
   void take_token(uint64_t now_ms) noexcept;
+  // Undoes a take_token() of late.
+  void return_token() noexcept;
   // Until has_token(); UINT64_MAX if it never will.
   uint64_t ms_until_token(uint64_t now_ms) const noexcept;
 
@@ -87,7 +89,12 @@ class Admission {
   bool counts_addresses() const noexcept { return addresses_.limits() || prefixes_.limits(); }
   // kYes counts the connection until leave(); anything else leaves no trace. A peer without an IP
   // is limited by the rate only. No memory for a new address: kAddressFull.
-  Admitted enter(const PeerAddress& peer, uint64_t now_ms) noexcept;
+  enum class Token : uint8_t { kTake, kTaken };
+  Admitted enter(const PeerAddress& peer, uint64_t now_ms, Token token = Token::kTake) noexcept;
+  // For connections that wait at the limit: takes the token before there is a connection, for an
+  // enter() with kTaken. 0, or the time after which to try again.
+  uint64_t take_token(uint64_t now_ms) noexcept;
+  void return_token() noexcept;
   // Exactly once for each kYes, with the same address.
   void leave(const PeerAddress& peer) noexcept;
   // Until the rate lets one in; UINT64_MAX if it never will.
@@ -97,7 +104,7 @@ class Admission {
   size_t entries() const noexcept;
 
  private:
-  Admitted enter_locked(const PeerAddress& peer, uint64_t now_ms) noexcept;
+  Admitted enter_locked(const PeerAddress& peer, uint64_t now_ms, Token token) noexcept;
   bool count_both(const IpBytes& ip, const IpBytes& prefix) noexcept;
   IpBytes prefix_of(const PeerAddress& peer) const noexcept;
 

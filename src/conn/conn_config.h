@@ -55,6 +55,7 @@ struct ConnConfig {
   void leave(const PeerAddress& peer) const noexcept {
     if (admission != nullptr) admission->leave(counted_peer(peer));
     open_connections.remove_one();
+    if (waits_at_limit) accept_slots.remove_one();
   }
   // A trusted proxy speaks for many, so its address is not counted.
   PeerAddress counted_peer(const PeerAddress& peer) const noexcept {
@@ -64,6 +65,9 @@ struct ConnConfig {
 
   // Mutable: counted by every loop.
   mutable Gauge open_connections;
+  // With waits_at_limit: open connections, and accepts that are under way on any loop.
+  bool waits_at_limit = false;
+  mutable Gauge accept_slots;
   mutable Gauge buffered_bytes;
   mutable std::atomic<uint64_t> refused_sends{0};
 };

@@ -217,7 +217,7 @@ void Acceptor::pause(uint64_t delay_ms) noexcept {
 }
 
 bool Acceptor::accept_one() noexcept {
-  const uint64_t delay_ms = sink_.accept_delay_ms();
+  const uint64_t delay_ms = sink_.begin_accept();
   if (delay_ms != 0) {
     pause(delay_ms);
     return false;
@@ -230,6 +230,7 @@ bool Acceptor::accept_one() noexcept {
     return watching_;
   }
   const int error = errno;
+  sink_.cancel_accept();
   if (error == EAGAIN || error == EWOULDBLOCK) return false;
   if (is_of_one_connection(error)) {
     if (error != EINTR) sink_.on_accept_failed(error);

@@ -62,8 +62,9 @@ enum class Placement : uint8_t { kSpread, kHere };
 class AcceptSink {
  public:
   // Before each accept: 0, or the time after which to ask again. Connections wait in the backlog
-  // meanwhile.
-  virtual uint64_t accept_delay_ms() noexcept = 0;
+  // meanwhile. An accept that was begun ends with on_accepted() or cancel_accept().
+  virtual uint64_t begin_accept() noexcept = 0;
+  virtual void cancel_accept() noexcept = 0;
   // The descriptor is non-blocking, close-on-exec, and now the sink's.
   virtual void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept = 0;
   virtual void on_accept_failed(int error_number) noexcept = 0;

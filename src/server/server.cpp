@@ -115,13 +115,22 @@ ConnHost* Server::refuse(Counter& counter, const char* limit) noexcept {
 }
 
 // While new connections are to wait at a limit, the accept waits: for the next token of the rate,
-// or for a moment in which a connection may have ended.
-uint64_t Server::accept_delay_ms() noexcept {
+// or for a moment in which a connection may have ended. The place is taken before the accept, since
+// other loops may be accepting too.
+uint64_t Server::begin_accept() noexcept {
   constexpr uint64_t kFullDelayMs = 20;
-  if (options_.at_limit != TCPKIT_AT_LIMIT_WAIT) return 0;
-  if (config_->open_connections.now() >= options_.max_connections) return kFullDelayMs;
+  if (!config_->waits_at_limit) return 0;
+  if (!config_->accept_slots.add_up_to(1, options_.max_connections)) return kFullDelayMs;
   if (config_->admission == nullptr) return 0;
-  return config_->admission->ms_until_next(monotonic_ns() / 1'000'000u);
+  const uint64_t delay_ms = config_->admission->take_token(monotonic_ns() / 1'000'000u);
+  if (delay_ms != 0) config_->accept_slots.remove_one();
+  return delay_ms;
+}
+
+void Server::cancel_accept() noexcept {
+  if (!config_->waits_at_limit) return;
+  config_->accept_slots.remove_one();
+  if (config_->admission != nullptr) config_->admission->return_token();
 }
 
 ConnHost* Server::place_connection(ConnHost& accepting, Placement placement,
@@ -133,9 +142,13 @@ ConnHost* Server::place_connection(ConnHost& accepting, Placement placement,
   Admitted admitted = Admitted::kYes;
   if (config_->admission != nullptr) {
     const uint64_t now_ms = monotonic_ns() / 1'000'000u;
-    admitted = config_->admission->enter(config_->counted_peer(peer), now_ms);
+    const auto token = config_->waits_at_limit ? Admission::Token::kTaken : Admission::Token::kTake;
+    admitted = config_->admission->enter(config_->counted_peer(peer), now_ms, token);
   }
-  if (admitted != Admitted::kYes) config_->open_connections.remove_one();
+  if (admitted != Admitted::kYes) {
+    config_->open_connections.remove_one();
+    cancel_accept();
+  }
   switch (admitted) {
     case Admitted::kAddressFull:
       return refuse(counters.refused_by_address, "max_connections_per_address");

@@ -114,7 +114,8 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   // server.cpp
   ConnHost* place_connection(ConnHost& accepting, Placement placement,
                              const PeerAddress& peer) noexcept override;
-  uint64_t accept_delay_ms() noexcept override;
+  uint64_t begin_accept() noexcept override;
+  void cancel_accept() noexcept override;
   ConnHost* refuse(Counter& counter, const char* limit) noexcept;
   ConnHost* choose_host() noexcept;
   ConnHost* grow() noexcept;

@@ -115,8 +115,8 @@ void Worker::drain_here(uint64_t timeout_ms) noexcept {
   host_->drain(timeout_ms, held ? ConnHost::DrainHold::kHeld : ConnHost::DrainHold::kNone);
 }
 
-uint64_t Worker::accept_delay_ms() noexcept {
-  const uint64_t delay_ms = owner_.accept_delay_ms();
+uint64_t Worker::begin_accept() noexcept {
+  const uint64_t delay_ms = owner_.begin_accept();
   if (delay_ms != 0) host_->own_counters().accept_waits.add(1);
   return delay_ms;
 }

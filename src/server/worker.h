@@ -20,7 +20,8 @@ class WorkerOwner {
   virtual ConnHost* place_connection(ConnHost& accepting, Placement placement,
                                      const PeerAddress& peer) noexcept = 0;
   // Before an accept: how long it has to wait; 0: not at all.
-  virtual uint64_t accept_delay_ms() noexcept = 0;
+  virtual uint64_t begin_accept() noexcept = 0;
+  virtual void cancel_accept() noexcept = 0;
   // In a drain: this worker has stopped accepting.
   virtual void worker_stopped_accepting() noexcept = 0;
   // Whether the loops of other workers run.
@@ -92,7 +93,8 @@ class Worker final : public AcceptSink {
   static void* thread_main(void* worker) noexcept;
   void stop_here() noexcept;
   void drain_here(uint64_t timeout_ms) noexcept;
-  uint64_t accept_delay_ms() noexcept override;
+  uint64_t begin_accept() noexcept override;
+  void cancel_accept() noexcept override { owner_.cancel_accept(); }
   void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept override;
   void on_accept_failed(int error_number) noexcept override;
   void on_accept_paused(int error_number) noexcept override;

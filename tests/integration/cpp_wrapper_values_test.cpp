@@ -142,6 +142,8 @@ TEST(CppOptions, CarryEveryOptionThatCanBeSetFromText) {
     const std::string value = info.key == std::string("framing") ? "line"
                               : syntax == "on|off"               ? "on"
                               : syntax == "close|discard"        ? "discard"
+                              : syntax == "reset|wait"           ? "wait"
+                              : syntax.starts_with("off|")       ? "optional"
                                                                  : "4096";
     tcpkit::ServerOptions options;
     tcpkit_server_options raw = TCPKIT_SERVER_OPTIONS_INIT;
@@ -150,6 +152,7 @@ TEST(CppOptions, CarryEveryOptionThatCanBeSetFromText) {
     tcpkit_server_options carried = TCPKIT_SERVER_OPTIONS_INIT;
     tcpkit::detail::copy_plain_options(options, carried);
     carried.listen = raw.listen;
+    carried.proxy_trusted = raw.proxy_trusted;
     EXPECT_EQ(std::memcmp(&carried, &raw, sizeof raw), 0) << info.key;
   }
 }

@@ -470,41 +470,4 @@ TEST(LimitLog, ManyRefusalsGiveOneWarningThatNamesTheLimit) {
   });
 }
 
-// ---- Options ----
-
-void expect_named(const tcpkit_server_options& options, const char* name) {
-  tcpkit_server* server = nullptr;
-  EXPECT_EQ(TCPKIT_E_INVALID_ARGUMENT, tcpkit_server_create(&options, nullptr, &server));
-  EXPECT_NE(std::string::npos, TestServer::last_error().find(name)) << TestServer::last_error();
-  tcpkit_server_free(server);
-}
-
-TEST(LimitOptions, BeyondTheirRangeAreRefusedByName) {
-  expect_named(per_prefix(1, 33), "prefix_v4");
-  tcpkit_server_options options = per_prefix(1);
-  options.prefix_v6 = 129;
-  expect_named(options, "prefix_v6");
-  expect_named(at_most(1, 3), "at_limit");
-  expect_named(at_most(1, -1), "at_limit");
-}
-
-TEST(LimitOptions, AreSetFromText) {
-  tcpkit_server_options options = with_loops(1);
-  const std::pair<const char*, const char*> texts[] = {{"max_connections_per_address", "7"},
-                                                       {"max_connections_per_prefix", "8"},
-                                                       {"max_accepts_per_second", "9"},
-                                                       {"prefix_v4", "20"},
-                                                       {"prefix_v6", "56"},
-                                                       {"at_limit", "wait"}};
-  for (const auto& [key, text] : texts) {
-    EXPECT_EQ(TCPKIT_OK, tcpkit_server_options_set(&options, key, text)) << key;
-  }
-  EXPECT_EQ(7u, options.max_connections_per_address);
-  EXPECT_EQ(8u, options.max_connections_per_prefix);
-  EXPECT_EQ(9u, options.max_accepts_per_second);
-  EXPECT_EQ(20u, options.prefix_v4);
-  EXPECT_EQ(56u, options.prefix_v6);
-  EXPECT_EQ(TCPKIT_AT_LIMIT_WAIT, options.at_limit);
-}
-
 }  // namespace
