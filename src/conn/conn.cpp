@@ -70,7 +70,7 @@ uint64_t Conn::writes_per_second() const noexcept {
 // The loop thread sees what it has just sent; others what was there at the end of the last event.
 uint64_t Conn::queued_bytes() const noexcept {
   return host_.loop().is_home() ? pending_bytes() + posted_bytes_.load(std::memory_order_relaxed)
-                                : total_queued();
+                                : total_queued_.load(std::memory_order_relaxed);
 }
 
 Status Conn::set_user_data(UserData user_data) noexcept {

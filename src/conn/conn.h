@@ -179,8 +179,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Status note_level() noexcept;
   void leave_high() noexcept;
   void publish_queued() noexcept;
-  void account_buffered(uint64_t before, uint64_t now) noexcept;
-  uint64_t total_queued() const noexcept;
+  bool take_room(size_t bytes) noexcept;
   bool has_room_below_high(size_t bytes) const noexcept;
   void begin_waiting() noexcept;
   void schedule_timeouts() noexcept;
@@ -270,8 +269,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
 
   std::atomic<uint64_t> total_read_{0};
   std::atomic<uint64_t> total_written_{0};
-  std::atomic<uint64_t> queued_bytes_{0};  // of queue_, for other threads
-  std::atomic<uint64_t> posted_bytes_{0};  // sent elsewhere, on their way to the loop
+  // For every thread: what is queued here as of the last publish_queued(), and what was sent
+  // elsewhere. One number, so that what arrives from elsewhere is never seen twice, nor not at all.
+  std::atomic<uint64_t> total_queued_{0};
+  uint64_t published_bytes_ = 0;           // the part of total_queued_ that is queued here
+  std::atomic<uint64_t> posted_bytes_{0};  // the other part: on their way to the loop
   RateMeter read_rate_;
   RateMeter write_rate_;
 };

@@ -20,10 +20,6 @@ bool fits(uint64_t queued, size_t bytes, size_t limit) noexcept {
 
 }  // namespace
 
-uint64_t Conn::total_queued() const noexcept {
-  return queued_bytes_.load(std::memory_order_relaxed) + posted_bytes_.load();
-}
-
 bool Conn::has_room_below_high(size_t bytes) const noexcept {
   const FlowLimits& flow = host_.config().flow;
   const uint64_t queued = pending_bytes() + posted_bytes_.load(std::memory_order_relaxed);
@@ -42,37 +38,38 @@ Status Conn::refuse_full(size_t bytes) noexcept {
               flow.max_buffered_bytes);
 }
 
-// Loop thread, for its own sends. What the kernel would take now does not count. The bytes are put
-// on the account at once; publish_queued() takes off what was not queued after all.
-Status Conn::admit(size_t bytes) noexcept {
+// Any thread. Puts bytes on the accounts of the connection and of the server, or on neither: of two
+// threads that race for the last room one gets it.
+bool Conn::take_room(size_t bytes) noexcept {
   const ConnConfig& config = host_.config();
-  const auto take_room = [&] {
-    return fits(queued_bytes(), bytes, config.flow.max_queued_bytes) &&
-           config.buffered_bytes.add_up_to(bytes, config.flow.max_buffered_bytes);
-  };
-  bool taken = take_room();
+  uint64_t queued = total_queued_.load();
+  do {
+    if (!fits(queued, bytes, config.flow.max_queued_bytes)) return false;
+  } while (!total_queued_.compare_exchange_weak(queued, queued + bytes));
+  if (config.buffered_bytes.add_up_to(bytes, config.flow.max_buffered_bytes)) return true;
+  total_queued_.fetch_sub(bytes);
+  return false;
+}
+
+// Loop thread, for its own sends. What the kernel would take now does not count. The bytes are put
+// on the accounts at once; publish_queued() takes off what was not queued after all.
+Status Conn::admit(size_t bytes) noexcept {
+  publish_queued();
+  bool taken = take_room(bytes);
   if (!taken && has_output() && !waits_writable_) {
     flush_output();
-    taken = take_room();
+    taken = take_room(bytes);
   }
   if (!taken) return refuse_full(bytes);
-  queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  published_bytes_ += bytes;
   return TCPKIT_OK;
 }
 
-// Counted first and checked then: of two threads that race for the last room one gets it. The flag
-// is raised before the bytes are posted, so the loop finds it when it has sent them.
+// The flag is raised before the bytes are posted, so the loop finds it when it has sent them.
 Status Conn::reserve_posted(size_t bytes) noexcept {
-  const ConnConfig& config = host_.config();
-  const uint64_t queued =
-      posted_bytes_.fetch_add(bytes) + queued_bytes_.load(std::memory_order_relaxed);
-  const bool has_room = fits(queued, bytes, config.flow.max_queued_bytes) &&
-                        config.buffered_bytes.add_up_to(bytes, config.flow.max_buffered_bytes);
-  if (!has_room) {
-    posted_bytes_.fetch_sub(bytes);
-    return refuse_full(bytes);
-  }
-  if (fits(queued, bytes, config.flow.high_watermark)) return TCPKIT_OK;
+  if (!take_room(bytes)) return refuse_full(bytes);
+  posted_bytes_.fetch_add(bytes);
+  if (total_queued_.load() <= host_.config().flow.high_watermark) return TCPKIT_OK;
   above_high_.store(true);
   return TCPKIT_OK_ABOVE_HIGH;
 }
@@ -80,25 +77,26 @@ Status Conn::reserve_posted(size_t bytes) noexcept {
 void Conn::unreserve_posted(size_t bytes) noexcept {
   host_.config().buffered_bytes.remove(bytes);
   posted_bytes_.fetch_sub(bytes);
+  total_queued_.fetch_sub(bytes);
 }
 
 void Conn::posted_arrived(size_t bytes) noexcept {
-  queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   posted_bytes_.fetch_sub(bytes);
-  publish_queued();
-}
-
-void Conn::account_buffered(uint64_t before, uint64_t now) noexcept {
-  if (now > before) host_.config().buffered_bytes.add(now - before);
-  if (now < before) host_.config().buffered_bytes.remove(before - now);
+  published_bytes_ += bytes;
 }
 
 void Conn::publish_queued() noexcept {
-  const uint64_t before = queued_bytes_.load(std::memory_order_relaxed);
+  const uint64_t before = published_bytes_;
   const uint64_t now = pending_bytes();
   if (now == before) return;
-  account_buffered(before, now);
-  queued_bytes_.store(now, std::memory_order_relaxed);
+  published_bytes_ = now;
+  if (now > before) {
+    total_queued_.fetch_add(now - before);
+    host_.config().buffered_bytes.add(now - before);
+  } else {
+    total_queued_.fetch_sub(before - now);
+    host_.config().buffered_bytes.remove(before - now);
+  }
 }
 
 // Whoever fills the queue to the brim outside of an event asks the kernel before it says so.
@@ -125,9 +123,9 @@ Status Conn::note_level() noexcept {
 void Conn::leave_high() noexcept {
   const ConnConfig& config = host_.config();
   publish_queued();
-  if (state() != ConnState::kOpen || total_queued() > config.flow.low_watermark) return;
+  if (state() != ConnState::kOpen || total_queued_.load() > config.flow.low_watermark) return;
   above_high_.store(false);
-  if (total_queued() > config.flow.low_watermark) return above_high_.store(true);
+  if (total_queued_.load() > config.flow.low_watermark) return above_high_.store(true);
   if ((pauses_ & kPausedByOutput) != 0) resume_reading(kPausedByOutput);
   if (config.handlers.on_writable == nullptr) return;
   try {
