@@ -87,13 +87,17 @@ class RawClient {
   explicit RawClient(const std::string& address, int receive_buffer_size = 0) {
     const Target target(address);
     open_for(target, receive_buffer_size);
-    if (connect(fd_, target.address(), target.size()) != 0) {
+    if (connect(fd_, target.address(), target.size()) == 0) return;
+    reset_by_accept_ = errno == ECONNRESET;
+    if (!reset_by_accept_) {
       ADD_FAILURE() << "connect to " << address << ": " << std::strerror(errno);
     }
   }
-  RawClient(RawClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  RawClient(RawClient&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), reset_by_accept_(other.reset_by_accept_) {}
   RawClient& operator=(RawClient&& other) noexcept {
     std::swap(fd_, other.fd_);
+    std::swap(reset_by_accept_, other.reset_by_accept_);
     return *this;
   }
   ~RawClient() { close(); }
@@ -197,12 +201,14 @@ class RawClient {
     if (taken == 0) {
       end_ = StreamEnd::kFin;
     } else {
-      end_ = error == ECONNRESET || error == EPIPE ? StreamEnd::kReset : StreamEnd::kDeadline;
+      const bool reset = error == ECONNRESET || error == EPIPE || reset_by_accept_;
+      end_ = reset ? StreamEnd::kReset : StreamEnd::kDeadline;
     }
     return false;
   }
 
   int fd_ = -1;
+  bool reset_by_accept_ = false;  // so soon that connect() saw it
   StreamEnd end_ = StreamEnd::kDeadline;
 };
 
