@@ -1,5 +1,6 @@
 /* The server under test: tcpkit through its public C interface only, as a user would write it, with
- * defaults for everything that the command line does not name. */
+ * an idle timeout and a limit, and defaults for everything else that the command line does not
+ * name. */
 #include <tcpkit.h>
 
 #include "bare_common.h"
@@ -43,6 +44,8 @@ int main(int argc, char** argv) {
   options.loops = bare.loops;
   options.read_buffer_size = bare.buffer_size; /* 0: the library's default */
   options.framing = framing_of(bare.mode);
+  options.idle_timeout_ms = 60 * 1000;
+  options.max_connections = 100 * 1000;
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   handlers.on_data = on_data;
   handlers.on_packet = on_packet;
