@@ -11,7 +11,7 @@ import json
 import signal
 import sys
 
-from runner import counting, sections
+from runner import attacks, counting, sections
 from runner.network import enter_private_network, prepare_network
 from runner.processes import SERVER_KINDS, Bench, BenchError
 from runner.table import Table
@@ -25,6 +25,8 @@ SECTIONS = {
     "idle": ("User memory per idle connection", counting.idle),
     "syscalls": ("System calls per message", counting.system_calls),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),
+    "attacks": ("A well-behaved client among hostile ones; ratio to itself without them",
+                attacks.attacks),
     "allocations": ("Heap allocations per message", counting.allocations),
 }
 DEFAULT_SERVERS = "bare-epoll,libuv,tcpkit"
