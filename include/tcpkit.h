@@ -888,6 +888,20 @@ TCPKIT_API void tcpkit_listen_options_init(tcpkit_listen_options *options);
 TCPKIT_API tcpkit_status tcpkit_server_listen(tcpkit_server *server, const char *address,
                                               const tcpkit_listen_options *options);
 
+/** Listens on every socket that a service manager has opened for this process (systemd's LISTEN_PID
+ *  and LISTEN_FDS), each like "fd://N"; out_count, which may be NULL, gets their number, 0 if there
+ *  are none. The environment is left as it is, so call it once. Returns what tcpkit_server_listen
+ *  does.
+ *  Thread: any. Since: 0.2. */
+TCPKIT_API tcpkit_status tcpkit_server_listen_inherited(tcpkit_server *server, size_t *out_count);
+
+/** Descriptor of listener number index, for another process that is to go on listening there with
+ *  "fd://N": a restart that hands it over refuses nobody. Borrowed, and close-on-exec: pass on a
+ *  copy made with dup. From then on stop does not remove the path of a unix listener. -1 if there is
+ *  no such listener, or it is closed.
+ *  Thread: any. Since: 0.2. */
+TCPKIT_API int32_t tcpkit_server_listener_fd(tcpkit_server *server, size_t index);
+
 /** Number of listeners.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API size_t tcpkit_server_listener_count(const tcpkit_server *server);
@@ -934,8 +948,8 @@ typedef struct tcpkit_drain_report {
 TCPKIT_API void tcpkit_drain_report_init(tcpkit_drain_report *report);
 
 /** Ends the server gently: stops accepting, calls on_drain for each connection, closes those that
- *  are idle (nothing queued, no packet begun) at once and the others as soon as they are, with
- *  TCPKIT_CLOSE_SHUTDOWN, and resets what is left after deadline_ms (TCPKIT_UNLIMITED: never).
+ *  are idle (nothing queued, no packet begun; in its first second a connection that has sent nothing
+ *  is not) at once and the others as soon as they are, with TCPKIT_CLOSE_SHUTDOWN, and resets what is left after deadline_ms (TCPKIT_UNLIMITED: never).
  *  Returns after the last callback; out_report, which may be NULL, tells how it went. On a loop of
  *  this server it only begins all that and returns, with an empty report. A server that does not
  *  run has nothing to drain. Returns TCPKIT_OK, TCPKIT_E_STRUCT_SIZE or TCPKIT_E_INVALID_ARGUMENT.

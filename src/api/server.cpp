@@ -162,6 +162,18 @@ tcpkit_status tcpkit_server_listen(tcpkit_server* server, const char* address,
   return on_server(server, [&](Server& target) { return target.listen(address, copy); });
 }
 
+tcpkit_status tcpkit_server_listen_inherited(tcpkit_server* server, size_t* out_count) {
+  size_t count = 0;
+  const Status status =
+      on_server(server, [&](Server& target) { return target.listen_inherited(count); });
+  if (out_count != nullptr) *out_count = count;
+  return status;
+}
+
+int32_t tcpkit_server_listener_fd(tcpkit_server* server, size_t index) {
+  return check_server(server) != TCPKIT_OK ? -1 : Server::from_handle(server)->listener_fd(index);
+}
+
 size_t tcpkit_server_listener_count(const tcpkit_server* server) {
   return server == nullptr ? 0 : Server::from_handle(server)->listener_count();
 }

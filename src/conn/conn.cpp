@@ -236,9 +236,17 @@ void Conn::update_interest() noexcept {
   if (error != 0) fail_now({TCPKIT_CLOSE_IO_ERROR, status_from_errno(error), error});
 }
 
-// In a drain: nothing is left to be said, by us or by the peer.
+// In a drain: nothing is left to be said, by us or by the peer. A client that has only just come is
+// about to speak: it gets a moment for that, so that a restart turns nobody away.
 void Conn::close_if_idle() noexcept {
+  constexpr uint64_t kFreshMs = 1000;
   if (state() != ConnState::kOpen || stash_ != nullptr || has_output() || !all_sent()) return;
+  const uint64_t age_ms = wall_ms() - connected_at_ms_;
+  if (total_read() == 0 && age_ms < kFreshMs) {
+    const uint64_t deadline = host_.loop().deadline_in(kFreshMs - age_ms);
+    if (!armed() || deadline_ms() > deadline) host_.loop().timers().arm(*this, deadline);
+    return;
+  }
   begin_close({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
 }
 

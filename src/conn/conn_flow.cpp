@@ -160,6 +160,7 @@ void Conn::schedule_timeouts() noexcept {
 
 // By the time of the turn, which is rounded down.
 void Conn::check_timeouts() noexcept {
+  if (host_.draining()) touch();  // it may have waited for a fresh connection to speak
   const uint64_t now_ms = host_.loop().turn_ms();
   const ConnTimeouts::Running running{pauses_ == 0 && !peer_ended_, waits_writable_};
   const ConnTimeouts::Next next = timeouts_.next_after(now_ms, running);

@@ -35,6 +35,11 @@ class ListenSocket {
   static Status open(const ListenSettings& settings, std::unique_ptr<ListenSocket>& opened);
 
   int fd() const noexcept { return fd_; }
+  // Another process listens here too: the path is not ours to remove any more.
+  int hand_over() noexcept {
+    unix_path_.clear();
+    return fd_;
+  }
   // Address with the real port, as parse_address takes it.
   const std::string& bound_text() const noexcept { return bound_text_; }
   uint16_t bound_port() const noexcept { return bound_port_; }

@@ -104,6 +104,11 @@ void Listeners::close_all() noexcept {
   for (Entry& entry : entries_) entry.sockets.clear();
 }
 
+int Listeners::hand_over(size_t index) noexcept {
+  if (index >= entries_.size() || entries_[index].sockets.empty()) return -1;
+  return entries_[index].sockets.front()->hand_over();
+}
+
 std::string Listeners::bound_text(size_t index) const {
   if (index >= entries_.size() || entries_[index].sockets.empty()) return {};
   return entries_[index].sockets.front()->bound_text();

@@ -42,6 +42,8 @@ class Listeners {
 
   std::vector<Entry>& entries() noexcept { return entries_; }
   size_t count() const noexcept { return entries_.size(); }
+  // -1 if it is closed or there is none.
+  int hand_over(size_t index) noexcept;
   // "" if it is closed or there is none.
   std::string bound_text(size_t index) const;
 

@@ -1,7 +1,11 @@
 // What a server has: loops, listeners, connections, metrics; and where a new connection goes.
 #include "server/server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <new>
 
 namespace tcpkit {
@@ -59,6 +63,34 @@ Status Server::listen(const char* address, const tcpkit_listen_options& options)
   if (state_ == RunState::kRunning && !is_over()) status = post_acceptors(entry);
   if (status == TCPKIT_OK) entries.push_back(std::move(entry));
   return status;
+}
+
+// The protocol of sd_listen_fds: descriptors from 3 on, if they were meant for this process.
+Status Server::listen_inherited(size_t& count) {
+  constexpr long kFirstFd = 3;
+  count = 0;
+  const char* pid = std::getenv("LISTEN_PID");
+  const char* fds = std::getenv("LISTEN_FDS");
+  if (pid == nullptr || fds == nullptr || std::strtol(pid, nullptr, 10) != getpid()) {
+    return TCPKIT_OK;
+  }
+  char* end = nullptr;
+  const long number = std::strtol(fds, &end, 10);
+  if (end == fds || *end != '\0' || number < 0 || number > INT_MAX - kFirstFd) {
+    return fail(TCPKIT_E_BAD_VALUE, "LISTEN_FDS: \"%s\" is not a number of descriptors", fds);
+  }
+  for (long i = 0; i < number; ++i) {
+    const std::string address = "fd://" + std::to_string(kFirstFd + i);
+    const Status status = listen(address.c_str(), TCPKIT_LISTEN_OPTIONS_INIT);
+    if (status != TCPKIT_OK) return status;
+    ++count;
+  }
+  return TCPKIT_OK;
+}
+
+int Server::listener_fd(size_t index) noexcept {
+  const Lock lock(mutex_);
+  return listeners_.hand_over(index);
 }
 
 // Before a run. Socket i of a reuse_port listener is for loop i; a single one is accepted from on

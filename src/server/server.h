@@ -48,6 +48,8 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
 
   // Any thread. See tcpkit.h.
   Status listen(const char* address, const tcpkit_listen_options& options);
+  Status listen_inherited(size_t& count);
+  int listener_fd(size_t index) noexcept;
   size_t listener_count() const noexcept;
   std::string listener_address(size_t index) const;
   Status start();

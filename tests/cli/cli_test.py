@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from harness import (PROGRAM, TIMEOUT_S, Server, clean_environment, connect, exchange,
@@ -407,6 +408,36 @@ class Ending(unittest.TestCase):
                 self.assertEqual(client.recv(1), b"")
             except ConnectionResetError:
                 pass
+
+    def test_a_restart_that_hands_the_listener_over_turns_nobody_away(self):
+        with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+            address = "tcp://127.0.0.1:%d" % listener.getsockname()[1]
+            inherited = {"listen": [f"fd://{listener.fileno()}"], "pass_fds": [listener.fileno()]}
+            outcomes = []
+            stop = threading.Event()
+
+            def visit():
+                while not stop.is_set():
+                    try:
+                        outcomes.append(exchange(address, b"x\n") == b"x\n")
+                    except OSError:
+                        outcomes.append(False)
+
+            with Server("echo", "--framing", "line", **inherited) as old_server:
+                old_server.address()
+                visitors = [threading.Thread(target=visit) for _ in range(200)]
+                for visitor in visitors:
+                    visitor.start()
+                with Server("echo", "--framing", "line", **inherited) as new_server:
+                    new_server.address()
+                    self.assertEqual(old_server.end(), 0)
+                    before = len(outcomes)
+                    while len(outcomes) < before + 1000:
+                        stop.wait(0.01)
+                    stop.set()
+                    for visitor in visitors:
+                        visitor.join()
+            self.assertEqual(outcomes.count(False), 0, f"of {len(outcomes)}")
 
     def test_signal_right_after_the_address_ends_with_status_0(self):
         for _ in range(20):

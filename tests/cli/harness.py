@@ -46,7 +46,8 @@ def flags_of_help():
 class Server:
     """A running `tcpkit serve`, ended with a signal at the end of its with block."""
 
-    def __init__(self, *arguments, listen=("tcp://127.0.0.1:0",), stderr=None, **variables):
+    def __init__(self, *arguments, listen=("tcp://127.0.0.1:0",), stderr=None, pass_fds=(),
+                 **variables):
         command = [PROGRAM, "serve", *arguments]
         for address in listen:
             command += ["--listen", address]
@@ -54,7 +55,7 @@ class Server:
         # Unbuffered, because select sees only what Python has not read yet.
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0,
                                         stderr=stderr or self.stderr_file,
-                                        stdin=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL, pass_fds=pass_fds,
                                         env=clean_environment(**variables))
 
     def read_line(self):

@@ -66,7 +66,8 @@ TEST(Drain, IdleConnectionsSayGoodbyeAndEndAtOnce) {
                                         }});
   RawClient first = server.connect();
   RawClient second = server.connect();
-  ASSERT_TRUE(server.wait_opens(2));
+  for (RawClient* client : {&first, &second}) client->send("x");
+  ASSERT_TRUE(server.wait_data(2));
   auto report = begin_drain(server, kLong);
   for (RawClient* client : {&first, &second}) {
     EXPECT_EQ("goodbye", client->receive_all());
@@ -193,6 +194,8 @@ TEST(Drain, CountsThoseThatEndedByThemselvesApartFromTheForcedOnes) {
   RawClient idle = server.connect();
   RawClient busy = server.connect();
   ASSERT_TRUE(server.wait_opens(2));
+  idle.send("hello\n");
+  EXPECT_EQ("hello\n", idle.receive(6));
   begin_packet(server, busy);
   auto pending = begin_drain(server, 200);
   EXPECT_EQ(StreamEnd::kFin, idle.wait_for_end());
@@ -205,6 +208,20 @@ TEST(Drain, CountsThoseThatEndedByThemselvesApartFromTheForcedOnes) {
   EXPECT_EQ(2, draining.count());
   EXPECT_EQ(1u, server.metrics().drained);
   EXPECT_EQ(1u, server.metrics().drained_by_force);
+}
+
+TEST(Drain, GivesAClientThatHasOnlyJustComeAMomentToSpeak) {
+  Event draining;
+  TestServer server(framed(tcpkit_framing_line()), echo_and_tell(draining));
+  RawClient client = server.connect();
+  ASSERT_TRUE(server.wait_opens(1));
+  auto report = begin_drain(server, kLong);
+  ASSERT_TRUE(draining.wait());
+  client.send("just in time\n");
+  EXPECT_EQ("just in time\n", client.receive_all());
+  EXPECT_EQ(StreamEnd::kFin, client.end());
+  client.close();
+  expect_counts(report.get(), 1, 0);
 }
 
 // ---- Arguments and states ----
