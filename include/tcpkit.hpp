@@ -959,6 +959,16 @@ class ServerCalls {
     raw.dual_stack = options.dual_stack;
     Status(tcpkit_server_listen(server(), address.c_str(), &raw)).or_throw();
   }
+  // Listens on what a service manager has opened for this process; returns how many those were.
+  std::size_t listen_inherited() const {
+    std::size_t count = 0;
+    Status(tcpkit_server_listen_inherited(server(), &count)).or_throw();
+    return count;
+  }
+  // Descriptor of a listener for another process that goes on listening; -1 if there is none.
+  [[nodiscard]] int listener_fd(std::size_t index = 0) const {
+    return tcpkit_server_listener_fd(server(), index);
+  }
   [[nodiscard]] std::size_t listener_count() const {
     return tcpkit_server_listener_count(server());
   }

@@ -233,4 +233,12 @@ TEST(CppLimits, AreOptions) {
   EXPECT_EQ(server.metrics().refused_by_address, 1u);
 }
 
+TEST(CppHandOver, GivesAListenerAwayAndFindsNoInheritedOnes) {
+  tcpkit::Server server{line_options()};
+  EXPECT_EQ(server.listener_fd(), -1);
+  (void)start_on_free_port(server);
+  EXPECT_GE(server.listener_fd(), 0);
+  EXPECT_EQ(server.listen_inherited(), 0u);
+}
+
 }  // namespace
