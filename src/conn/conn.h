@@ -255,7 +255,6 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   std::atomic<bool> announced_{false};
   // Written once, before on_open; read by any thread.
   std::atomic<const ProxyInfo*> proxy_{nullptr};
-  ConnTimeouts timeouts_;
 
   WriteQueue queue_;
   Block* stash_ = nullptr;   // received bytes that are no whole packet, or not delivered yet
@@ -263,6 +262,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   FramerState framer_;
   UserData user_data_;
   CloseHandlers close_handlers_;
+  ConnTimeouts timeouts_;  // with the next one, since their sizes are no multiples of 8
   CloseCause cause_{0, TCPKIT_OK, 0};
   uint64_t unsent_bytes_ = 0;
   uint64_t partial_bytes_ = 0;

@@ -43,12 +43,12 @@ void ConnSlab::give_back(uint64_t id) noexcept {
 
 void ConnSlab::list(Conn& conn) noexcept {
   const std::lock_guard lock(mutex_);
-  slot(slot_of(conn.id())).listed = true;
+  slot(slot_of(conn.id())).next_free = kListed;
 }
 
 void ConnSlab::unlist(Conn& conn) noexcept {
   const std::lock_guard lock(mutex_);
-  slot(slot_of(conn.id())).listed = false;
+  slot(slot_of(conn.id())).next_free = kNone;
 }
 
 Ref<Conn> ConnSlab::find(uint64_t id) noexcept {
@@ -56,7 +56,7 @@ Ref<Conn> ConnSlab::find(uint64_t id) noexcept {
   const uint32_t index = slot_of(id);
   if (index >= chunks_.size() * kChunkSlots) return {};
   Slot& candidate = slot(index);
-  if (!candidate.listed || candidate.generation != id >> 32) return {};
+  if (candidate.next_free != kListed || candidate.generation != id >> 32) return {};
   return Ref<Conn>::share(std::launder(reinterpret_cast<Conn*>(candidate.memory)));
 }
 
@@ -64,7 +64,7 @@ void ConnSlab::collect(std::vector<Ref<Conn>>& found) {
   const std::lock_guard lock(mutex_);
   for (const auto& chunk : chunks_) {
     for (uint32_t i = 0; i < kChunkSlots; ++i) {
-      if (!chunk[i].listed) continue;
+      if (chunk[i].next_free != kListed) continue;
       found.push_back(Ref<Conn>::share(std::launder(reinterpret_cast<Conn*>(chunk[i].memory))));
     }
   }

@@ -45,13 +45,13 @@ class ConnSlab {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kListed = UINT32_MAX - 1;
   static constexpr uint32_t kChunkSlots = 64;
 
   struct Slot {
     alignas(Conn) unsigned char memory[sizeof(Conn)];
     uint32_t generation = 1;
-    uint32_t next_free = kNone;
-    bool listed = false;
+    uint32_t next_free = kNone;  // or kListed
   };
 
   static uint32_t slot_of(uint64_t id) noexcept { return static_cast<uint32_t>(id) >> kLoopBits; }
