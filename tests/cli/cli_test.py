@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import shutil
-import signal
 import socket
 import struct
 import subprocess
