@@ -13,6 +13,11 @@ struct HeaderCase {
   std::string source;  // "": the real peer
 };
 
+// Not byte by byte, as googletest would: between the members are bytes that nobody has set.
+void PrintTo(const HeaderCase& header, std::ostream* out) {
+  *out << header.name;
+}
+
 const std::vector<HeaderCase>& header_cases() {
   static const std::vector<HeaderCase> cases = {
       {"V1Tcp4", kLineV4, kSourceV4},
