@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -189,6 +190,17 @@ Status ListenSocket::open(const ListenSettings& settings, std::unique_ptr<Listen
   return TCPKIT_OK;
 }
 
+void SpareDescriptor::take() noexcept {
+  if (fd_ < 0) fd_ = eventfd(0, EFD_CLOEXEC);
+}
+
+bool SpareDescriptor::give_up() noexcept {
+  if (fd_ < 0) return false;
+  close(fd_);
+  fd_ = -1;
+  return true;
+}
+
 int Acceptor::start() noexcept {
   const int error = loop_.watch(*this, source_.listen_fd, EPOLLIN);
   watching_ = error == 0;
@@ -231,17 +243,39 @@ bool Acceptor::accept_one() noexcept {
   }
   const int error = errno;
   sink_.cancel_accept();
-  if (error == EAGAIN || error == EWOULDBLOCK) return false;
-  if (is_of_one_connection(error)) {
-    if (error != EINTR) sink_.on_accept_failed(error);
+  return accept_failed(error);
+}
+
+// True: the next one may be there.
+bool Acceptor::accept_failed(int error_number) noexcept {
+  if (error_number == EAGAIN || error_number == EWOULDBLOCK) return false;
+  if (is_of_one_connection(error_number)) {
+    if (error_number != EINTR) sink_.on_accept_failed(error_number);
     return true;
   }
+  const bool out_of_files = error_number == EMFILE || error_number == ENFILE;
+  if (out_of_files && sink_.sheds_without_files()) {
+    const Shed shed = shed_one();
+    if (shed != Shed::kCannot) return shed == Shed::kOne;
+  }
   pause(kPauseMs);
-  sink_.on_accept_paused(error);
+  sink_.on_accept_paused(error_number);
   return false;
 }
 
+// The kernel says that descriptors have run out before it looks whether there is a connection.
+Acceptor::Shed Acceptor::shed_one() noexcept {
+  if (!sink_.spare().give_up()) return Shed::kCannot;
+  const int fd = accept4(source_.listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int error = errno;
+  if (fd >= 0) sink_.on_shed(fd);
+  sink_.spare().take();
+  if (fd >= 0) return Shed::kOne;
+  return error == EMFILE || error == ENFILE ? Shed::kCannot : Shed::kNoneThere;
+}
+
 void Acceptor::on_timer() noexcept {
+  if (sink_.sheds_without_files()) sink_.spare().take();
   if (start() != 0) loop_.timers().arm(*this, loop_.deadline_in(kPauseMs));
 }
 

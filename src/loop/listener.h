@@ -63,6 +63,24 @@ class ListenSocket {
 // its own, the one that accepted it.
 enum class Placement : uint8_t { kSpread, kHere };
 
+// A descriptor that is kept back for the time when there is no other: given up for a moment, it
+// lets one connection be taken off the backlog and told that it is refused. Home thread: one.
+class SpareDescriptor {
+ public:
+  SpareDescriptor() = default;
+  SpareDescriptor(const SpareDescriptor&) = delete;
+  SpareDescriptor& operator=(const SpareDescriptor&) = delete;
+  ~SpareDescriptor() { (void)give_up(); }
+
+  // Does nothing if it is there, or cannot be had.
+  void take() noexcept;
+  // False if there is none.
+  bool give_up() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
 // Who gets accepted descriptors.
 class AcceptSink {
  public:
@@ -73,6 +91,12 @@ class AcceptSink {
   // The descriptor is non-blocking, close-on-exec, and now the sink's.
   virtual void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept = 0;
   virtual void on_accept_failed(int error_number) noexcept = 0;
+  // No descriptor is left. True: this connection is refused, which shows the peer that it is, with
+  // the help of the spare one; false: connections wait in the backlog.
+  virtual bool sheds_without_files() noexcept = 0;
+  // Such a descriptor is the sink's, which is to close it at once.
+  virtual void on_shed(int fd) noexcept = 0;
+  virtual SpareDescriptor& spare() noexcept = 0;
   // Descriptors or memory ran out: accepting pauses and tries again by itself.
   virtual void on_accept_paused(int error_number) noexcept = 0;
 
@@ -107,6 +131,9 @@ class Acceptor final : public Watch, public TimerNode {
   static constexpr unsigned kLargestBatch = 64;
 
   bool accept_one() noexcept;
+  bool accept_failed(int error_number) noexcept;
+  enum class Shed : uint8_t { kOne, kNoneThere, kCannot };
+  Shed shed_one() noexcept;
   void pause(uint64_t delay_ms) noexcept;
 
   Loop& loop_;

@@ -27,6 +27,11 @@ class OpenTask final : public Task {
   SocketAddress peer_;
 };
 
+void reset_now(int fd) noexcept {
+  reset_at_close(fd);
+  close(fd);
+}
+
 const char* error_text(int error_number, char (&buffer)[128]) noexcept {
   return strerror_r(error_number, buffer, sizeof buffer);
 }
@@ -45,6 +50,7 @@ Status Worker::add_acceptor(AcceptSource source) noexcept {
     auto acceptor = std::make_unique<Acceptor>(host_->loop(), source, *this);
     const int error = acceptor->start();
     if (error != 0) return fail_errno(error, "cannot watch a listening socket");
+    if (sheds_without_files()) spare_.take();
     acceptors_.push_back(std::move(acceptor));
     return TCPKIT_OK;
   } catch (const std::bad_alloc&) {
@@ -122,14 +128,10 @@ uint64_t Worker::begin_accept() noexcept {
 }
 
 void Worker::on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept {
-  pause_logged_ = false;
+  shortage_logged_ = false;
   const PeerAddress address(peer);
   ConnHost* target = owner_.place_connection(*host_, placement, address);
-  if (target == nullptr) {
-    reset_at_close(fd);
-    close(fd);
-    return;
-  }
+  if (target == nullptr) return reset_now(fd);
   if (target == host_.get()) return target->open_conn(fd, peer);
   auto* task = new (std::nothrow) OpenTask(*target, fd, peer);
   if (task != nullptr && target->loop().post(task)) return;
@@ -143,13 +145,22 @@ void Worker::on_accept_failed(int error_number) noexcept {
   host_->config().log.write(TCPKIT_LOG_INFO, "accept failed: %s", error_text(error_number, text));
 }
 
+void Worker::on_shed(int fd) noexcept {
+  reset_now(fd);
+  host_->own_counters().refused_by_files.add(1);
+  if (shortage_logged_) return;
+  shortage_logged_ = true;
+  host_->config().log.write(TCPKIT_LOG_WARNING,
+                            "connections are refused: no descriptor is left for them");
+}
+
 void Worker::on_accept_paused(int error_number) noexcept {
   char text[128];
   const bool out_of_files = status_from_errno(error_number) == TCPKIT_E_TOO_MANY_FILES;
   LoopCounters& counters = host_->own_counters();
   (out_of_files ? counters.accept_out_of_files : counters.accept_errors).add(1);
-  if (pause_logged_) return;
-  pause_logged_ = true;
+  if (shortage_logged_) return;
+  shortage_logged_ = true;
   host_->config().log.write(TCPKIT_LOG_WARNING, "accepting pauses: %s",
                             error_text(error_number, text));
 }

@@ -95,6 +95,9 @@ class Worker final : public AcceptSink {
   void drain_here(uint64_t timeout_ms) noexcept;
   uint64_t begin_accept() noexcept override;
   void cancel_accept() noexcept override { owner_.cancel_accept(); }
+  bool sheds_without_files() noexcept override { return !host_->config().waits_at_limit; }
+  void on_shed(int fd) noexcept override;
+  SpareDescriptor& spare() noexcept override { return spare_; }
   void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept override;
   void on_accept_failed(int error_number) noexcept override;
   void on_accept_paused(int error_number) noexcept override;
@@ -104,11 +107,12 @@ class Worker final : public AcceptSink {
   StopTask stop_task_;
   DrainTask drain_task_;
   ReleaseTask release_task_;
+  SpareDescriptor spare_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   TimerNode* tick_ = nullptr;
   pthread_t thread_{};
   bool has_thread_ = false;
-  bool pause_logged_ = false;
+  bool shortage_logged_ = false;  // of descriptors or memory, since the last accept
 };
 
 // Adds an acceptor to a worker that runs.

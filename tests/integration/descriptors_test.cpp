@@ -37,9 +37,11 @@ void close_all(std::vector<int>& descriptors) {
   descriptors.clear();
 }
 
-void serve_without_descriptors() {
+void wait_for_descriptors() {
   limit_descriptors(100);
-  TestServer server(with_loops(1), echo());
+  tcpkit_server_options options = with_loops(1);
+  options.at_limit = TCPKIT_AT_LIMIT_WAIT;
+  TestServer server(options, echo());
   RawClient early = server.connect();
   ASSERT_TRUE(server.wait_opens(1));
   // The client's end of the connection that has to wait takes the last descriptor.
@@ -66,8 +68,45 @@ void serve_without_descriptors() {
   EXPECT_EQ(2u, server.metrics().accepted);
 }
 
-TEST(Descriptors, WithoutAnyTheServerDoesNotSpinServesTheOpenAndAcceptsAgainLater) {
-  EXPECT_EQ(0, run_in_child(serve_without_descriptors));
+// Clients without a descriptor of this process: those of another one.
+void connect_and_expect_refusal(const std::string& address, int count) {
+  for (int i = 0; i < count; ++i) {
+    RawClient client(address);
+    EXPECT_EQ("", client.receive_all());
+  }
+}
+
+void refuse_without_descriptors() {
+  limit_descriptors(100);
+  TestServer server(with_loops(1), echo());
+  RawClient early = server.connect();
+  ASSERT_TRUE(server.wait_opens(1));
+  const std::string address = server.address();
+  std::vector<int> taken = take_all_descriptors();
+  const int64_t cpu_before_us = cpu_time_us();
+  EXPECT_EQ(0, run_in_child([&] {
+              close_all(taken);
+              connect_and_expect_refusal(address, 20);
+            }));
+  EXPECT_GE(server.metrics().refused_by_files, 20u);
+  EXPECT_LT(cpu_time_us() - cpu_before_us, 1'000'000);
+  early.send("served");
+  EXPECT_EQ("served", early.receive(6));
+  close_all(taken);
+  RawClient late = server.connect();
+  late.send("accepted");
+  EXPECT_EQ("accepted", late.receive(8));
+  EXPECT_EQ(0u, server.metrics().accept_errors);
+  EXPECT_EQ(0u, server.metrics().accept_out_of_files);
+  EXPECT_EQ(2u, server.metrics().accepted);
+}
+
+TEST(Descriptors, WithoutAnyWaitingClientsStayInTheBacklogWithoutASpinAndAreAcceptedLater) {
+  EXPECT_EQ(0, run_in_child(wait_for_descriptors));
+}
+
+TEST(Descriptors, WithoutAnyNewClientsAreToldAndTheOpenOnesServed) {
+  EXPECT_EQ(0, run_in_child(refuse_without_descriptors));
 }
 
 TEST(Descriptors, WithoutAnyAStartFailsAndCanBeRepeated) {
