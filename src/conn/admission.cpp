@@ -203,12 +203,6 @@ void Admission::leave(const PeerAddress& peer) noexcept {
   prefixes_.remove(prefix);
 }
 
-uint64_t Admission::ms_until_next(uint64_t now_ms) const noexcept {
-  if (!rate_.limits()) return 0;
-  const std::lock_guard lock(mutex_);
-  return rate_.ms_until_token(now_ms);
-}
-
 size_t Admission::entries() const noexcept {
   const std::lock_guard lock(mutex_);
   return addresses_.addresses() + prefixes_.addresses();

@@ -97,8 +97,6 @@ class Admission {
   void return_token() noexcept;
   // Exactly once for each kYes, with the same address.
   void leave(const PeerAddress& peer) noexcept;
-  // Until the rate lets one in; UINT64_MAX if it never will.
-  uint64_t ms_until_next(uint64_t now_ms) const noexcept;
 
   // Addresses and prefixes that have a connection now.
   size_t entries() const noexcept;

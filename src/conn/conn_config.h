@@ -22,6 +22,9 @@ struct FlowLimits {
   bool pause_above_high = true;
 };
 
+// Those that are for all connections together, in the order of their names.
+enum class ServerLimit : uint8_t { kConnections, kPerAddress, kPerPrefix, kAcceptRate, kBuffered };
+
 // Who may tell by a PROXY header that the connection is of somebody else, and must.
 struct ProxySettings {
   tcpkit_proxy_protocol mode = TCPKIT_PROXY_OFF;
@@ -51,15 +54,26 @@ struct ConnConfig {
   ProxySettings proxy;
   std::unique_ptr<Admission> admission;  // null: no limit by address or rate
 
-  // Takes a connection that was admitted off all counts. Any thread.
-  void leave(const PeerAddress& peer) const noexcept {
-    if (admission != nullptr) admission->leave(counted_peer(peer));
+  // Takes a connection that was admitted off all counts; counted is the address that was. Any
+  // thread.
+  void leave(const PeerAddress& counted) const noexcept {
+    if (admission != nullptr) admission->leave(counted);
     open_connections.remove_one();
     if (waits_at_limit) accept_slots.remove_one();
   }
-  // A trusted proxy speaks for many, so its address is not counted.
+  // A trusted proxy speaks for many, so its address is not counted; that in its header is.
   PeerAddress counted_peer(const PeerAddress& peer) const noexcept {
     return proxy.trusts(peer) ? PeerAddress() : peer;
+  }
+  // Logged once for each limit, since a server at its limit has better things to do than to say so
+  // each time. Any thread.
+  void warn_of_limit(ServerLimit limit) const noexcept {
+    const uint32_t bit = 1u << static_cast<unsigned>(limit);
+    if ((warned_limits.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
+    static constexpr const char* kNames[] = {"max_connections", "max_connections_per_address",
+                                             "max_connections_per_prefix", "max_accepts_per_second",
+                                             "max_buffered_bytes"};
+    log.write(TCPKIT_LOG_WARNING, "%s is reached", kNames[static_cast<unsigned>(limit)]);
   }
   ForkGuard fork_guard;
 
@@ -70,6 +84,7 @@ struct ConnConfig {
   mutable Gauge accept_slots;
   mutable Gauge buffered_bytes;
   mutable std::atomic<uint64_t> refused_sends{0};
+  mutable std::atomic<uint32_t> warned_limits{0};
 };
 
 }  // namespace tcpkit

@@ -30,7 +30,7 @@ Status ConnHost::open() noexcept {
 void ConnHost::refuse(int fd, const PeerAddress& peer) noexcept {
   close(fd);
   unreserve_one();
-  config_->leave(peer);
+  config_->leave(config_->counted_peer(peer));
 }
 
 void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
@@ -51,10 +51,10 @@ void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
   conn->open();
 }
 
-void ConnHost::conn_gone(const PeerAddress& peer) noexcept {
+void ConnHost::conn_gone(const PeerAddress& counted) noexcept {
   counters_.closed.add(1);
   unreserve_one();
-  config_->leave(peer);
+  config_->leave(counted);
   --open_count_;
 }
 

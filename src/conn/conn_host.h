@@ -85,7 +85,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
   void add_to_turn(Conn& conn) noexcept;
   void add_to_deliver(Conn& conn) noexcept;
-  void conn_gone(const PeerAddress& peer) noexcept;
+  void conn_gone(const PeerAddress& counted) noexcept;
 
   bool finish_turn() noexcept override;
 

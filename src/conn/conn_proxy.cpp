@@ -72,6 +72,7 @@ bool Conn::take_proxy_header(Received& received) {
         break;
       }
       host_.own_counters().proxy_headers.add(1);
+      if (!admit_proxied()) break;
       received.bytes = received.bytes.subspan(result.header_size);
       proxy_done();
       return true;
@@ -100,10 +101,56 @@ bool Conn::keep_proxy_header(const ProxyHeader& header) noexcept {
   return true;
 }
 
+// The limits by address are for those behind the proxy.
+bool Conn::admit_proxied() noexcept {
+  const ConnConfig& config = host_.config();
+  const ProxyInfo& info = *proxy_.load(std::memory_order_relaxed);
+  if (config.admission == nullptr || !info.source.has_ip()) return true;
+  const Admitted admitted =
+      config.admission->enter(info.source, host_.loop().turn_ms(), Admission::Token::kTaken);
+  counted_proxied_ = admitted == Admitted::kYes;
+  if (counted_proxied_) return true;
+  const bool address_full = admitted == Admitted::kAddressFull;
+  LoopCounters& counters = host_.own_counters();
+  (address_full ? counters.refused_by_address : counters.refused_by_prefix).add(1);
+  config.warn_of_limit(address_full ? ServerLimit::kPerAddress : ServerLimit::kPerPrefix);
+  reset_at_close(fd());
+  fail_now({TCPKIT_CLOSE_LIMIT, TCPKIT_E_LIMIT, 0});
+  return false;
+}
+
+// The address that Admission counts for this connection.
+PeerAddress Conn::counted_peer() const noexcept {
+  if (counted_proxied_) return proxy_.load(std::memory_order_relaxed)->source;
+  return host_.config().counted_peer(peer_);
+}
+
 void Conn::proxy_done() noexcept {
   awaits_proxy_ = false;
   disarm_timer();
   announce();
+}
+
+// The stream ended while the header was awaited. True: what came was not the begin of one after
+// all, and the user has it. Where the user pauses instead, the end is read again later.
+bool Conn::end_without_header() {
+  if (stash_ == nullptr) {
+    fail_now({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
+    return false;
+  }
+  const ByteView bytes{stash_->data(), stash_->size()};
+  if (host_.config().proxy.mode != TCPKIT_PROXY_OPTIONAL || has_proxy_signature(bytes)) {
+    proxy_failed(TCPKIT_CLOSE_PROXY_ERROR, "it ended inside the header");
+    return false;
+  }
+  proxy_done();
+  has_undelivered_ = true;
+  if (may_deliver()) {
+    has_undelivered_ = false;
+    Received received{Quantum(host_.config().read_quantum_ns), bytes, true};
+    deliver(received);
+  }
+  return may_deliver() && !has_undelivered_;
 }
 
 // A peer that may send a header and says nothing at all waits for us to speak.

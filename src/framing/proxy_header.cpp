@@ -327,6 +327,11 @@ ProxyResult parse_proxy_header(ByteView bytes, ProxyHeader& out) noexcept {
   return {ProxyParse::kNone, 0, 0, nullptr};
 }
 
+bool has_proxy_signature(ByteView bytes) noexcept {
+  return (bytes.size() >= kSignature.size() && agrees(bytes, kSignature)) ||
+         (bytes.size() >= kLineBegin.size() && agrees(bytes, kLineBegin));
+}
+
 bool find_proxy_tlv(ByteView tlvs, uint8_t type, ByteView& value) noexcept {
   uint8_t found_type = 0;
   ByteView found;

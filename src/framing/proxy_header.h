@@ -55,6 +55,9 @@ struct ProxyResult {
 // behind the header change nothing. Writes out only for kHeader.
 ProxyResult parse_proxy_header(ByteView bytes, ProxyHeader& out) noexcept;
 
+// Whether bytes begin as only a header does: with all of the fixed bytes of either version.
+bool has_proxy_signature(ByteView bytes) noexcept;
+
 // The value of the first TLV of that type, in the tlvs of a header. False: there is none. The TLVs
 // inside of another one, as PP2_TYPE_SSL has them, are not searched.
 bool find_proxy_tlv(ByteView tlvs, uint8_t type, ByteView& value) noexcept;

@@ -137,12 +137,9 @@ std::string Server::listener_address(size_t index) const {
 
 // ---- Connections ----
 
-// Logged once, since a server at its limit has better things to do than to say so each time.
-ConnHost* Server::refuse(Counter& counter, const char* limit) noexcept {
+ConnHost* Server::refuse(Counter& counter, ServerLimit limit) noexcept {
   counter.add(1);
-  if (!refusal_logged_.exchange(true, std::memory_order_relaxed)) {
-    config_->log.write(TCPKIT_LOG_WARNING, "connections are refused: %s is reached", limit);
-  }
+  config_->warn_of_limit(limit);
   return nullptr;
 }
 
@@ -169,7 +166,7 @@ ConnHost* Server::place_connection(ConnHost& accepting, Placement placement,
                                    const PeerAddress& peer) noexcept {
   LoopCounters& counters = accepting.own_counters();
   if (!config_->open_connections.add_up_to(1, options_.max_connections)) {
-    return refuse(counters.refused_connections, "max_connections");
+    return refuse(counters.refused_connections, ServerLimit::kConnections);
   }
   Admitted admitted = Admitted::kYes;
   if (config_->admission != nullptr) {
@@ -183,11 +180,11 @@ ConnHost* Server::place_connection(ConnHost& accepting, Placement placement,
   }
   switch (admitted) {
     case Admitted::kAddressFull:
-      return refuse(counters.refused_by_address, "max_connections_per_address");
+      return refuse(counters.refused_by_address, ServerLimit::kPerAddress);
     case Admitted::kPrefixFull:
-      return refuse(counters.refused_by_prefix, "max_connections_per_prefix");
+      return refuse(counters.refused_by_prefix, ServerLimit::kPerPrefix);
     case Admitted::kTooFast:
-      return refuse(counters.refused_by_rate, "max_accepts_per_second");
+      return refuse(counters.refused_by_rate, ServerLimit::kAcceptRate);
     case Admitted::kYes:
       break;
   }

@@ -118,7 +118,7 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
                              const PeerAddress& peer) noexcept override;
   uint64_t begin_accept() noexcept override;
   void cancel_accept() noexcept override;
-  ConnHost* refuse(Counter& counter, const char* limit) noexcept;
+  ConnHost* refuse(Counter& counter, ServerLimit limit) noexcept;
   ConnHost* choose_host() noexcept;
   ConnHost* grow() noexcept;
   Status start_thread_of(Worker& worker) noexcept;
@@ -161,7 +161,6 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   std::array<std::atomic<ConnHost*>, kMostLoops> hosts_{};
   std::atomic<uint32_t> host_count_{0};
   Gauge handler_threads_;
-  std::atomic<bool> refusal_logged_{false};
 };
 
 }  // namespace tcpkit

@@ -14,7 +14,6 @@ using std::chrono::milliseconds;
 
 constexpr const char* kOne = "127.0.0.1";
 constexpr const char* kTwo = "127.0.0.2";
-constexpr const char* kLine = "PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\n";
 
 // A client that chooses where it comes from, to an echoing server. A reset may already be there
 // when connect returns.
@@ -213,18 +212,53 @@ TEST(LimitPerAddress, DoesNotCountUnixPeers) {
   EXPECT_EQ(0u, refused_in_all(server.metrics()));
 }
 
-TEST(LimitPerAddress, DoesNotCountTrustedProxies) {
-  tcpkit_server_options options = per_address(1);
-  options.max_connections_per_prefix = 1;
+tcpkit_server_options behind_proxy(tcpkit_server_options options) {
   options.proxy_protocol = TCPKIT_PROXY_OPTIONAL;
   options.proxy_trusted = kOne;
-  TestServer server(options, echo());
+  return options;
+}
+
+std::string header_from(const char* address) {
+  return "PROXY TCP4 " + std::string(address) + " 198.51.100.1 5000 443\r\n";
+}
+
+TEST(LimitPerAddress, CountsTheAddressInAProxyHeaderAndNotTheProxy) {
+  TestServer server(behind_proxy(per_address(2)), echo());
+  std::vector<Visitor> proxied;
+  for (const char* address : {"192.0.2.7", "192.0.2.7", "192.0.2.8"}) {
+    proxied.emplace_back(server.address(), kOne);
+    proxied.back().say(header_from(address));
+    EXPECT_TRUE(proxied.back().is_served()) << address;
+  }
+  const Visitor third(server.address(), kOne);
+  third.say(header_from("192.0.2.7"));
+  EXPECT_TRUE(third.is_reset());
+  EXPECT_EQ(1u, server.metrics().refused_by_address);
+  proxied.front().leave();
+  ASSERT_TRUE(server.wait_until([&] { return server.metrics().connections == 2; }));
+  const Visitor again(server.address(), kOne);
+  again.say(header_from("192.0.2.7"));
+  EXPECT_TRUE(again.is_served());
+}
+
+TEST(LimitPerPrefix, CountsTheNetworkOfTheAddressInAProxyHeader) {
+  TestServer server(behind_proxy(per_prefix(1)), echo());
+  const Visitor first(server.address(), kOne);
+  first.say(header_from("192.0.2.7"));
+  EXPECT_TRUE(first.is_served());
+  const Visitor second(server.address(), kOne);
+  second.say(header_from("192.0.2.8"));
+  EXPECT_TRUE(second.is_reset());
+  EXPECT_EQ(1u, server.metrics().refused_by_prefix);
+  server.stop();
+  EXPECT_EQ(0u, server.metrics().connections);
+}
+
+TEST(LimitPerAddress, DoesNotCountTrustedProxiesWithoutAHeader) {
+  TestServer server(behind_proxy(per_address(1)), echo());
   std::vector<Visitor> proxies;
   for (int i = 0; i < 5; ++i) proxies.emplace_back(server.address(), kOne);
-  for (const Visitor& proxy : proxies) {
-    proxy.say(kLine);
-    EXPECT_TRUE(proxy.is_served());
-  }
+  for (const Visitor& proxy : proxies) EXPECT_TRUE(proxy.is_served());
   const Visitor other(server.address(), kTwo);
   EXPECT_TRUE(other.is_served());
   EXPECT_TRUE(Visitor(server.address(), kTwo).is_reset());
@@ -432,42 +466,6 @@ TEST(LimitOfConnections, AServerWhoseAcceptWaitsDrains) {
   leaver.join();
   EXPECT_EQ(0u, report.forced);
   EXPECT_EQ(0, tcpkit_server_is_running(server.get()));
-}
-
-// ---- Log ----
-
-struct Warnings {
-  Monitor monitor;
-  std::vector<std::string> texts;
-
-  static void log(tcpkit_log_level level, const char* message, void* user_data) {
-    if (level != TCPKIT_LOG_WARNING) return;
-    auto& self = *static_cast<Warnings*>(user_data);
-    self.monitor.change([&] { self.texts.emplace_back(message); });
-  }
-};
-
-TEST(LimitLog, ManyRefusalsGiveOneWarningThatNamesTheLimit) {
-  Warnings warnings;
-  tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
-  handlers.on_log = Warnings::log;
-  handlers.user_data = &warnings;
-  const tcpkit_server_options options = per_address(1);
-  tcpkit_server* server = nullptr;
-  ASSERT_EQ(TCPKIT_OK, tcpkit_server_create(&options, &handlers, &server));
-  const ServerOwner owner(server);
-  ASSERT_EQ(TCPKIT_OK, tcpkit_server_listen(server, "tcp://127.0.0.1:0", nullptr));
-  ASSERT_EQ(TCPKIT_OK, tcpkit_server_start(server));
-  const Visitor first(listener_address(server));
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(Visitor(listener_address(server)).is_reset());
-  EXPECT_EQ(10u, metrics_of(server).refused_by_address);
-  warnings.monitor.look([&] {
-    EXPECT_EQ(1u, warnings.texts.size());
-    for (const std::string& text : warnings.texts) {
-      EXPECT_NE(std::string::npos, text.find("max_connections_per_address")) << text;
-    }
-    return 0;
-  });
 }
 
 }  // namespace

@@ -134,6 +134,44 @@ TEST(ProxyOptional, BytesThatBeganLikeAHeaderAreDelivered) {
   EXPECT_EQ("PROXIMITY", server.data_of(server.opened_id(0)));
 }
 
+TEST(ProxyOptional, BytesThatEndLikeTheBeginOfAHeaderAreDelivered) {
+  for (const std::string& bytes : {std::string("PROX"), std::string("\r\n\r\n")}) {
+    TestServer server(optional());
+    RawClient client = server.connect();
+    client.send(bytes);
+    client.half_close();
+    ASSERT_TRUE(server.wait_closes(1));
+    EXPECT_EQ(bytes, server.data_of(server.opened_id(0)));
+    EXPECT_EQ(TCPKIT_CLOSE_PEER_FIN, server.close_info().reason);
+    EXPECT_EQ(0u, server.metrics().proxy_errors);
+  }
+}
+
+TEST(ProxyOptional, BytesThatEndLikeAHeaderWaitForAUserWhoPausesAtOpen) {
+  TestServer server(optional(), {.on_open = [](tcpkit_conn* conn) {
+                      EXPECT_EQ(TCPKIT_OK, tcpkit_conn_pause_reading(conn));
+                    }});
+  RawClient client = server.connect();
+  client.send("PROX");
+  client.half_close();
+  ASSERT_TRUE(server.wait_opens(1));
+  const KeptConn conn = server.kept(server.opened_id(0));
+  EXPECT_EQ("", server.data_of(server.opened_id(0)));
+  EXPECT_EQ(TCPKIT_OK, tcpkit_conn_resume_reading(conn.get()));
+  ASSERT_TRUE(server.wait_closes(1));
+  EXPECT_EQ("PROX", server.data_of(server.opened_id(0)));
+  EXPECT_EQ(TCPKIT_CLOSE_PEER_FIN, server.close_info().reason);
+}
+
+TEST(ProxyOptional, AnEndInsideWhatIsSurelyAHeaderIsAnError) {
+  TestServer server(optional());
+  RawClient client = server.connect();
+  client.send("PROXY ");
+  client.half_close();
+  ASSERT_TRUE(server.wait_closes(1));
+  expect_bad_header(server);
+}
+
 TEST(ProxyOptional, WithAHeaderIsTold) {
   std::string remote;
   TestServer server(optional(), {.on_open = [&](tcpkit_conn* conn) { remote = remote_of(conn); }});
