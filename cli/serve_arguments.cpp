@@ -32,7 +32,7 @@ constexpr const char* kOtherGroup = "Other server options";
 
 struct OptionGroup {
   const char* title;
-  std::array<std::string_view, 7> keys;
+  std::array<std::string_view, 8> keys;
 };
 // The groups of the help, in its order. An option that is not here is shown under kOtherGroup.
 constexpr std::array kOptionGroups = {
@@ -47,9 +47,10 @@ constexpr std::array kOptionGroups = {
     OptionGroup{"Flow control",
                 {"high_watermark", "low_watermark", "pause_above_high", "max_queued_bytes",
                  "max_buffered_bytes"}},
-    OptionGroup{"Timeouts and endings",
-                {"idle_timeout_ms", "read_timeout_ms", "write_timeout_ms", "close_timeout_ms",
-                 "drain_timeout_ms", "handle_signals"}},
+    OptionGroup{
+        "Timeouts and endings",
+        {"idle_timeout_ms", "read_timeout_ms", "write_timeout_ms", "close_timeout_ms",
+         "min_receive_rate", "receive_rate_grace_ms", "drain_timeout_ms", "handle_signals"}},
     OptionGroup{"Sockets",
                 {"keep_alive_ms", "no_delay", "receive_buffer_size", "send_buffer_size"}},
 };

@@ -570,11 +570,14 @@ typedef struct tcpkit_metrics {
   uint64_t accept_waits;       /* times that accepting paused at a limit (TCPKIT_AT_LIMIT_WAIT) */
   uint64_t proxy_headers;      /* PROXY headers received */
   uint64_t proxy_errors;       /* connections closed for a PROXY header, timeouts included */
+  uint64_t rate_timeouts;      /* connections that ended with TCPKIT_CLOSE_RATE_TIMEOUT */
+  /** connections closed at once because no descriptor was left (TCPKIT_AT_LIMIT_RESET) */
+  uint64_t refused_by_files;
 } tcpkit_metrics;
 #define TCPKIT_METRICS_INIT                                                                      \
   {                                                                                              \
     sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                 \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                           \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -601,10 +604,12 @@ enum {
   TCPKIT_CLOSE_IDLE_TIMEOUT = 12, /* idle_timeout_ms passed without a byte in or out */
   TCPKIT_CLOSE_READ_TIMEOUT = 13, /* read_timeout_ms passed without a byte from the peer */
   TCPKIT_CLOSE_WRITE_TIMEOUT =
-      14,                         /* write_timeout_ms passed and the peer took none of the output */
-  TCPKIT_CLOSE_LIMIT = 15,        /* max_buffered_bytes of the server was reached */
-  TCPKIT_CLOSE_PROXY_ERROR = 16,  /* no PROXY header where one is required, or a malformed one */
-  TCPKIT_CLOSE_PROXY_TIMEOUT = 17 /* proxy_timeout_ms passed before the PROXY header was whole */
+      14, /* write_timeout_ms passed and the peer took none of the output */
+  /** max_buffered_bytes of the server was reached, or a limit for the address in the PROXY header */
+  TCPKIT_CLOSE_LIMIT = 15,
+  TCPKIT_CLOSE_PROXY_ERROR = 16,   /* no PROXY header where one is required, or a malformed one */
+  TCPKIT_CLOSE_PROXY_TIMEOUT = 17, /* proxy_timeout_ms passed before the PROXY header was whole */
+  TCPKIT_CLOSE_RATE_TIMEOUT = 18   /* the peer fell behind min_receive_rate */
 };
 
 /** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
@@ -706,7 +711,8 @@ enum {
   TCPKIT_PROXY_REQUIRED = 3 /* all must, and must come from proxy_trusted */
 };
 
-/** What happens to new connections while max_connections or max_accepts_per_second is reached. */
+/** What happens to new connections while max_connections or max_accepts_per_second is reached, or
+ *  while the process has no descriptor left. */
 typedef int32_t tcpkit_at_limit;
 enum {
   TCPKIT_AT_LIMIT_DEFAULT = 0, /* TCPKIT_AT_LIMIT_RESET */
@@ -788,8 +794,9 @@ typedef struct tcpkit_server_options {
    *  "unix", "all"; borrowed until create copies it; required unless proxy_protocol is off */
   const char *proxy_trusted;
   uint64_t proxy_timeout_ms; /* time for the PROXY header; default 5000; TCPKIT_UNLIMITED */
-  /** open connections from one IP address; more are reset; default TCPKIT_UNLIMITED. Connections
-   *  from proxy_trusted networks do not count here, nor in the next one */
+  /** open connections from one IP address; more are reset; default TCPKIT_UNLIMITED. For one with a
+   *  PROXY header the address in it counts, here and in the next one; one from a proxy_trusted
+   *  network without a header does not count */
   uint64_t max_connections_per_address;
   /** open connections from one network, see prefix_v4 and prefix_v6; more are reset; default
    *  TCPKIT_UNLIMITED */
@@ -800,11 +807,19 @@ typedef struct tcpkit_server_options {
   uint32_t prefix_v6;       /* bits of an IPv6 network; default 64; 1 to 128 */
   tcpkit_at_limit at_limit; /* new connections at a limit; default reset */
   uint32_t reserved;        /* zero */
+  /** bytes per second that a peer has to send while we read and it owes the rest of a packet, or,
+   *  without framing, always; one that falls behind by what it had to send in receive_rate_grace_ms
+   *  is closed with TCPKIT_CLOSE_RATE_TIMEOUT; default: none; at most 2^30 */
+  uint64_t min_receive_rate;
+  /** how far behind min_receive_rate a peer may fall, counted anew for each packet; default 5000; at
+   *  most 1800000 */
+  uint64_t receive_rate_grace_ms;
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0     \
+        0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        0                                                                                         \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -1141,6 +1156,14 @@ enum {
  *  Thread: loop. Since: 0.2. */
 TCPKIT_API tcpkit_status tcpkit_conn_set_timeout(tcpkit_conn *conn, tcpkit_timeout timeout,
                                                  uint64_t timeout_ms);
+
+/** Sets what this peer has to send, in place of min_receive_rate and receive_rate_grace_ms of the
+ *  server; it counts from now. bytes_per_second is at most 2^30, 0 for none; grace_ms is 1 to
+ *  1800000. Returns TCPKIT_E_WRONG_THREAD, TCPKIT_E_CLOSED or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop. Since: 0.2. */
+TCPKIT_API tcpkit_status tcpkit_conn_set_min_receive_rate(tcpkit_conn *conn,
+                                                          uint64_t bytes_per_second,
+                                                          uint64_t grace_ms);
 
 /** Ends our stream (FIN) once everything that was sent has left; receiving goes on. Sends after it
  *  answer TCPKIT_E_CLOSED. Returns TCPKIT_E_CLOSED, TCPKIT_E_NO_MEMORY or

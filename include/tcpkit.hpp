@@ -708,6 +708,11 @@ class ConnCalls {
                                    std::chrono::milliseconds time) const noexcept {
     return tcpkit_conn_set_timeout(conn(), timeout, detail::to_limit_ms(time));
   }
+  // Sets what this peer has to send while it owes bytes, in place of the server's rate; 0: nothing.
+  [[nodiscard]] Status set_min_receive_rate(std::uint64_t bytes_per_second,
+                                            std::chrono::milliseconds grace) const noexcept {
+    return tcpkit_conn_set_min_receive_rate(conn(), bytes_per_second, detail::to_limit_ms(grace));
+  }
   // Ends our stream once everything that was sent has left; receiving goes on.
   Status shutdown() const noexcept {
     return tcpkit_conn_shutdown(conn());
@@ -876,6 +881,8 @@ struct ServerOptions {
   std::uint32_t prefix_v4 = 0;
   std::uint32_t prefix_v6 = 0;
   tcpkit_at_limit at_limit = 0;
+  std::uint64_t min_receive_rate = 0;
+  std::uint64_t receive_rate_grace_ms = 0;
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -933,6 +940,8 @@ void copy_plain_options(const From &from, To &to) {
   to.prefix_v4 = from.prefix_v4;
   to.prefix_v6 = from.prefix_v6;
   to.at_limit = from.at_limit;
+  to.min_receive_rate = from.min_receive_rate;
+  to.receive_rate_grace_ms = from.receive_rate_grace_ms;
 }
 
 }  // namespace detail

@@ -57,10 +57,11 @@ Status send_many_slices(Conn& conn, const tcpkit_slice* slices, size_t slice_cou
 }  // namespace
 
 const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
-  static constexpr std::array<const char*, 18> kNames = {
-      "UNKNOWN",      "LOCAL",        "ABORTED",       "PEER_FIN", "PEER_RESET",  "FRAME_TOO_BIG",
-      "FRAME_ERROR",  "CALLBACK",     "SHUTDOWN",      "TIMEOUT",  "IO_ERROR",    "NO_MEMORY",
-      "IDLE_TIMEOUT", "READ_TIMEOUT", "WRITE_TIMEOUT", "LIMIT",    "PROXY_ERROR", "PROXY_TIMEOUT"};
+  static constexpr std::array<const char*, 19> kNames = {
+      "UNKNOWN",       "LOCAL",       "ABORTED",       "PEER_FIN",     "PEER_RESET",
+      "FRAME_TOO_BIG", "FRAME_ERROR", "CALLBACK",      "SHUTDOWN",     "TIMEOUT",
+      "IO_ERROR",      "NO_MEMORY",   "IDLE_TIMEOUT",  "READ_TIMEOUT", "WRITE_TIMEOUT",
+      "LIMIT",         "PROXY_ERROR", "PROXY_TIMEOUT", "RATE_TIMEOUT"};
   const auto index = static_cast<size_t>(reason);
   return reason > 0 && index < kNames.size() ? kNames[index] : kNames[0];
 }
@@ -242,6 +243,30 @@ tcpkit_status tcpkit_conn_set_timeout(tcpkit_conn* conn, tcpkit_timeout timeout,
   }
   return target.set_timeout(timeout,
                             unlimited ? TimeoutLimits::kNever : static_cast<uint32_t>(timeout_ms));
+}
+
+tcpkit_status tcpkit_conn_set_min_receive_rate(tcpkit_conn* conn, uint64_t bytes_per_second,
+                                               uint64_t grace_ms) {
+  constexpr uint64_t kMostRate = uint64_t{1} << 30;
+  constexpr uint64_t kMostGraceMs = 1'800'000;
+  const Status status = check_conn(conn);
+  if (status != TCPKIT_OK) return status;
+  if (bytes_per_second > kMostRate) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "bytes_per_second is %llu, more than %llu",
+                static_cast<unsigned long long>(bytes_per_second),
+                static_cast<unsigned long long>(kMostRate));
+  }
+  if (grace_ms == 0 || grace_ms > kMostGraceMs) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "grace_ms is %llu, outside 1 to %llu",
+                static_cast<unsigned long long>(grace_ms),
+                static_cast<unsigned long long>(kMostGraceMs));
+  }
+  Conn& target = *Conn::from_handle(conn);
+  if (!target.host().loop().is_home()) {
+    return fail(TCPKIT_E_WRONG_THREAD, "conn: its receive rate belongs to its loop thread");
+  }
+  return target.set_receive_rate(static_cast<uint32_t>(bytes_per_second),
+                                 static_cast<uint32_t>(grace_ms));
 }
 
 tcpkit_status tcpkit_conn_shutdown(tcpkit_conn* conn) {

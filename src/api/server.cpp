@@ -104,7 +104,9 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   config.flow = {resolved.high_watermark, resolved.low_watermark, resolved.max_queued_bytes,
                  resolved.max_buffered_bytes, resolved.pause_above_high == TCPKIT_ON};
   config.timeouts = {timeout_of(resolved.idle_timeout_ms), timeout_of(resolved.read_timeout_ms),
-                     timeout_of(resolved.write_timeout_ms)};
+                     timeout_of(resolved.write_timeout_ms),
+                     static_cast<uint32_t>(resolved.min_receive_rate),
+                     static_cast<uint32_t>(resolved.receive_rate_grace_ms)};
   config.tick_interval_ms = resolved.tick_interval_ms;
   status = make_limits(resolved, config);
   if (status != TCPKIT_OK) return status;

@@ -107,12 +107,8 @@ void Conn::open() noexcept {
 void Conn::announce() noexcept {
   const ConnConfig& config = host_.config();
   announced_.store(true, std::memory_order_release);
-  if (timeouts_.watch_reads()) {
-    const uint64_t now_ms = host_.loop().now_ms();
-    timeouts_.note_read(now_ms);
-    timeouts_.note_write(now_ms);
-    schedule_timeouts();
-  }
+  if (timeouts_.watch_writes()) timeouts_.note_write(host_.loop().now_ms());
+  if (timeouts_.watch_reads() || timeouts_.watch_rate()) begin_reading_time();
   try {
     if (config.strategy.on_accept != nullptr) {
       config.strategy.on_accept(handle(), config.strategy.user_data);
@@ -323,7 +319,7 @@ void Conn::finish_close() noexcept {
   run_close_handlers(close_info());
   ended_ = true;
   user_data_ = UserData();
-  host_.conn_gone(peer_);
+  host_.conn_gone(counted_peer());
   release();
 }
 

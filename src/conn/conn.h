@@ -81,6 +81,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void* user_data() const noexcept { return user_data_.get(); }
   // ms: TimeoutLimits::kNever for none.
   Status set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept;
+  Status set_receive_rate(uint32_t bytes_per_second, uint32_t grace_ms) noexcept;
   bool find_tlv(uint8_t type, ByteView& value) const noexcept;
 
   // For the host and the tasks, on the home thread.
@@ -168,6 +169,9 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool expect_proxy_header() noexcept;
   bool take_proxy_header(Received& received);
   bool keep_proxy_header(const ProxyHeader& header) noexcept;
+  bool admit_proxied() noexcept;
+  bool end_without_header();
+  PeerAddress counted_peer() const noexcept;
   void proxy_failed(tcpkit_close_reason reason, const char* why) noexcept;
   void proxy_done() noexcept;
   void proxy_overdue() noexcept;
@@ -182,6 +186,9 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool take_room(size_t bytes) noexcept;
   bool has_room_below_high(size_t bytes) const noexcept;
   void begin_waiting() noexcept;
+  bool owes_bytes() const noexcept;
+  ConnTimeouts::Running running_timeouts() const noexcept;
+  void begin_reading_time() noexcept;
   void schedule_timeouts() noexcept;
   void check_timeouts() noexcept;
   void timed_out(ConnTimeouts::Kind kind) noexcept;
@@ -240,30 +247,32 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   std::atomic<bool> above_high_{false};
   uint8_t pauses_ = 0;            // why nothing is read
   bool has_undelivered_ = false;  // the stash holds bytes that were not offered to the framer yet
-  bool listed_to_deliver_ = false;
-  bool listed_in_turn_ = false;
   bool in_event_ = false;
-  bool peer_ended_ = false;
-  bool shutdown_wanted_ = false;
-  bool write_shut_ = false;      // our FIN is sent
   bool flushing_ = false;        // the free function of a sent buffer must not write
-  bool write_broken_ = false;    // a write failed; reading finds the end
-  bool ended_ = false;           // the last callback has run
   bool waits_writable_ = false;  // the kernel's buffer is full
-  bool drained_by_force_ = false;
-  bool awaits_proxy_ = false;  // the PROXY header is not whole
   std::atomic<bool> announced_{false};
+  // In bits, since a connection has 400 bytes.
+  bool listed_to_deliver_ : 1 = false;
+  bool listed_in_turn_ : 1 = false;
+  bool peer_ended_ : 1 = false;
+  bool shutdown_wanted_ : 1 = false;
+  bool write_shut_ : 1 = false;    // our FIN is sent
+  bool write_broken_ : 1 = false;  // a write failed; reading finds the end
+  bool ended_ : 1 = false;         // the last callback has run
+  bool drained_by_force_ : 1 = false;
+  bool awaits_proxy_ : 1 = false;     // the PROXY header is not whole
+  bool counted_proxied_ : 1 = false;  // the address in it was admitted
   // Written once, before on_open; read by any thread.
   std::atomic<const ProxyInfo*> proxy_{nullptr};
 
   WriteQueue queue_;
-  Block* stash_ = nullptr;   // received bytes that are no whole packet, or not delivered yet
-  size_t needed_bytes_ = 0;  // size of the frame that the stash begins, if its header told
+  Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
   UserData user_data_;
   CloseHandlers close_handlers_;
-  ConnTimeouts timeouts_;  // with the next one, since their sizes are no multiples of 8
+  ConnTimeouts timeouts_;
   CloseCause cause_{0, TCPKIT_OK, 0};
+  uint32_t needed_bytes_ = 0;  // size of the frame that the stash begins, if its header told
   uint64_t unsent_bytes_ = 0;
   uint64_t partial_bytes_ = 0;
 

@@ -34,6 +34,7 @@ Status Conn::refuse_full(size_t bytes) noexcept {
     return fail(TCPKIT_E_QUEUE_FULL, "conn: %zu bytes more would pass max_queued_bytes, %zu", bytes,
                 flow.max_queued_bytes);
   }
+  host_.config().warn_of_limit(ServerLimit::kBuffered);
   return fail(TCPKIT_E_QUEUE_FULL, "conn: %zu bytes more would pass max_buffered_bytes, %zu", bytes,
               flow.max_buffered_bytes);
 }
@@ -147,12 +148,30 @@ void Conn::begin_waiting() noexcept {
   schedule_timeouts();
 }
 
+// Whether min_receive_rate counts: bytes that wait for us, or for another turn, are not owed.
+bool Conn::owes_bytes() const noexcept {
+  if (has_undelivered_) return false;
+  return host_.config().framing == nullptr || stash_ != nullptr || framer_.discard_bytes != 0;
+}
+
+ConnTimeouts::Running Conn::running_timeouts() const noexcept {
+  const bool reading = pauses_ == 0 && !peer_ended_;
+  return {reading, waits_writable_, reading && owes_bytes()};
+}
+
+// The peer's time to send begins anew.
+void Conn::begin_reading_time() noexcept {
+  const uint64_t now_ms = host_.loop().now_ms();
+  if (timeouts_.watch_reads()) timeouts_.note_read(now_ms);
+  if (timeouts_.watch_rate()) timeouts_.begin_rate(now_ms);
+  schedule_timeouts();
+}
+
 // Arms the timer for the first deadline, unless it comes earlier anyway: activity moves deadlines
 // away, and then the timer finds nothing due and is armed again.
 void Conn::schedule_timeouts() noexcept {
   if (state() != ConnState::kOpen || awaits_proxy_) return;
-  const ConnTimeouts::Running running{pauses_ == 0 && !peer_ended_, waits_writable_};
-  const ConnTimeouts::Next next = timeouts_.next_after(host_.loop().now_ms(), running);
+  const ConnTimeouts::Next next = timeouts_.next_after(host_.loop().now_ms(), running_timeouts());
   if (next.kind == ConnTimeouts::Kind::kNone) return;
   if (armed() && deadline_ms() <= next.deadline_ms) return;
   host_.loop().timers().arm(*this, next.deadline_ms);
@@ -162,8 +181,7 @@ void Conn::schedule_timeouts() noexcept {
 void Conn::check_timeouts() noexcept {
   if (host_.draining()) touch();  // it may have waited for a fresh connection to speak
   const uint64_t now_ms = host_.loop().turn_ms();
-  const ConnTimeouts::Running running{pauses_ == 0 && !peer_ended_, waits_writable_};
-  const ConnTimeouts::Next next = timeouts_.next_after(now_ms, running);
+  const ConnTimeouts::Next next = timeouts_.next_after(now_ms, running_timeouts());
   if (next.kind == ConnTimeouts::Kind::kNone) return;
   if (next.deadline_ms > now_ms) return host_.loop().timers().arm(*this, next.deadline_ms);
   timed_out(next.kind);
@@ -174,9 +192,11 @@ void Conn::timed_out(ConnTimeouts::Kind kind) noexcept {
   tcpkit_close_reason reason = TCPKIT_CLOSE_IDLE_TIMEOUT;
   if (kind == ConnTimeouts::Kind::kRead) reason = TCPKIT_CLOSE_READ_TIMEOUT;
   if (kind == ConnTimeouts::Kind::kWrite) reason = TCPKIT_CLOSE_WRITE_TIMEOUT;
+  if (kind == ConnTimeouts::Kind::kRate) reason = TCPKIT_CLOSE_RATE_TIMEOUT;
   if (kind == ConnTimeouts::Kind::kIdle) counters.idle_timeouts.add(1);
   if (kind == ConnTimeouts::Kind::kRead) counters.read_timeouts.add(1);
   if (kind == ConnTimeouts::Kind::kWrite) counters.write_timeouts.add(1);
+  if (kind == ConnTimeouts::Kind::kRate) counters.rate_timeouts.add(1);
   if (!all_sent()) reset_at_close(fd());
   fail_now({reason, TCPKIT_E_TIMED_OUT, 0});
 }
@@ -190,6 +210,15 @@ Status Conn::set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept {
   const uint64_t now_ms = host_.loop().now_ms();
   if (timeout != TCPKIT_TIMEOUT_WRITE) timeouts_.note_read(now_ms);
   if (timeout != TCPKIT_TIMEOUT_READ) timeouts_.note_write(now_ms);
+  schedule_timeouts();
+  return TCPKIT_OK;
+}
+
+Status Conn::set_receive_rate(uint32_t bytes_per_second, uint32_t grace_ms) noexcept {
+  if (state() != ConnState::kOpen) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
+  timeouts_.limits().receive_rate = bytes_per_second;
+  timeouts_.limits().rate_grace_ms = grace_ms;
+  timeouts_.begin_rate(host_.loop().now_ms());
   schedule_timeouts();
   return TCPKIT_OK;
 }

@@ -90,6 +90,7 @@ void Conn::read_ready() {
 bool Conn::receive_into(Received& received) noexcept {
   const size_t kept = stash_ == nullptr ? 0 : stash_->size();
   received.in_stash = kept > ConnHost::kFrontBytes;
+  received.fresh = !owes_bytes();
   if (received.in_stash && !grow_stash()) return false;
   uint8_t* const buffer = received.in_stash ? stash_->bytes() + stash_->end : host_.read_buffer();
   const size_t limit = host_.config().read_buffer_size;
@@ -123,6 +124,7 @@ void Conn::account_read(size_t bytes) noexcept {
   total_read_.store(total, std::memory_order_relaxed);
   read_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
   if (timeouts_.watch_reads()) timeouts_.note_read(host_.loop().now_ms());
+  if (timeouts_.watch_rate()) timeouts_.note_rate(host_.loop().now_ms(), bytes);
 }
 
 void Conn::deliver(Received& received) {
@@ -137,6 +139,7 @@ void Conn::deliver(Received& received) {
   if (config.framing != nullptr) {
     deliver_packets(received);
     keep_rest(received);
+    if (received.fresh && timeouts_.watch_rate() && owes_bytes()) begin_reading_time();
     return;
   }
   if (config.handlers.on_data != nullptr && !received.bytes.empty()) {
@@ -168,6 +171,7 @@ void Conn::deliver_packets(Received& received) {
     }
   }
   received.bytes = rest;
+  received.fresh = received.fresh || packets.count() > 0;
 }
 
 // The long way to a packet, past what is skipped. False: there is none yet, or no more ever.
@@ -191,7 +195,7 @@ bool Conn::cut_next(ByteView& rest, WholeFrame& frame) noexcept {
 void Conn::stop_cutting(const CutResult& cut) noexcept {
   if (cut.discards_packet) host_.own_counters().packets_discarded.add(1);
   if (cut.cut == Cut::kMore) {
-    needed_bytes_ = cut.needed_size;
+    needed_bytes_ = static_cast<uint32_t>(std::min<size_t>(cut.needed_size, UINT32_MAX));
   } else {
     framing_failed(cut.status);
   }
@@ -220,6 +224,7 @@ Block* Conn::take_stash(size_t bytes) noexcept {
   const ConnConfig& config = host_.config();
   const bool counted = bytes > ConnHost::kFrontBytes;
   if (counted && config.buffered_bytes.now() + bytes > config.flow.max_buffered_bytes) {
+    config.warn_of_limit(ServerLimit::kBuffered);
     fail_now({TCPKIT_CLOSE_LIMIT, TCPKIT_E_LIMIT, 0});
     return nullptr;
   }
@@ -276,8 +281,7 @@ void Conn::resume_reading(uint8_t reason) noexcept {
   pauses_ &= static_cast<uint8_t>(~reason);
   if (pauses_ == 0) {
     if (has_undelivered_) list_to_deliver();
-    if (timeouts_.watch_reads()) timeouts_.note_read(host_.loop().now_ms());
-    schedule_timeouts();
+    begin_reading_time();
   }
   touch();
 }
@@ -321,11 +325,8 @@ void Conn::discard_input() noexcept {
 
 void Conn::end_of_stream() {
   const ConnConfig& config = host_.config();
+  if (awaits_proxy_ && !end_without_header()) return;
   peer_ended_ = true;
-  if (awaits_proxy_) {
-    if (stash_ == nullptr) return fail_now({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
-    return proxy_failed(TCPKIT_CLOSE_PROXY_ERROR, "it ended inside the header");
-  }
   if (stash_ != nullptr) deliver_tail();
   if (config.handlers.on_end != nullptr && state() == ConnState::kOpen) {
     config.handlers.on_end(handle(), config.handlers.user_data);

@@ -51,6 +51,7 @@ struct Conn::Received {
   bool in_stash = false;  // they lie in the stash, not in the read buffer
   bool filled = false;    // the kernel may have more
   bool ended = false;     // the peer ended its stream
+  bool fresh = false;     // what is left of them begins in this event
 };
 
 }  // namespace tcpkit

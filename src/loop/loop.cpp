@@ -43,7 +43,7 @@ int Loop::open_descriptors() noexcept {
 Status Loop::open() noexcept {
   const int error = open_descriptors();
   if (error != 0) return fail_errno(error, "cannot open the descriptors of a loop");
-  turn_ms_ = monotonic_ns() / 1'000'000u;
+  turn_ms_ = now_ns() / 1'000'000u;
   timers_.start_at(turn_ms_);
   finished_ = false;
   tasks_.reopen();
@@ -91,7 +91,7 @@ uint64_t Loop::deadline_in(uint64_t delay_ms) const noexcept {
 
 int Loop::wait_ms(uint64_t next_timer_ms) const noexcept {
   if (next_timer_ms == TimerWheel::kNever) return -1;
-  const uint64_t now_ms = monotonic_ns() / 1'000'000u;
+  const uint64_t now_ms = now_ns() / 1'000'000u;
   if (next_timer_ms <= now_ms) return 0;
   return static_cast<int>(std::min(next_timer_ms - now_ms, kLongestSleepMs));
 }
@@ -100,7 +100,7 @@ void Loop::wait_and_dispatch(bool may_sleep) noexcept {
   epoll_event events[kEventsPerTurn];
   const int timeout_ms = may_sleep && tasks_.empty() ? wait_ms(timers_.next_ms()) : 0;
   const int count = epoll_wait(epoll_fd_, events, kEventsPerTurn, timeout_ms);
-  turn_ms_ = monotonic_ns() / 1'000'000u;
+  turn_ms_ = now_ns() / 1'000'000u;
   for (int i = 0; i < count; ++i) {
     auto* watch = static_cast<Watch*>(events[i].data.ptr);
     if (watch != nullptr) watch->on_ready(events[i].events);  // null: the wake-up descriptor

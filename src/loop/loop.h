@@ -69,15 +69,19 @@ class Loop {
   int rewatch(Watch& watch, int fd, uint32_t events) noexcept;
   void unwatch(int fd) noexcept;
 
+  // For tests, before open(): the time is what *now_ns says. Such a loop must not be let sleep.
+  void use_manual_clock(const uint64_t* now_ns) noexcept { manual_ns_ = now_ns; }
+
   TimerWheel& timers() noexcept { return timers_; }
   // Deadline `delay_ms` from this moment that is never early.
   uint64_t deadline_in(uint64_t delay_ms) const noexcept;
   // This moment, rounded up: a deadline counted from it is never early.
-  uint64_t now_ms() const noexcept { return (monotonic_ns() + 999'999u) / 1'000'000u; }
+  uint64_t now_ms() const noexcept { return (now_ns() + 999'999u) / 1'000'000u; }
   // Time of this turn, for what may be some microseconds old.
   uint64_t turn_ms() const noexcept { return turn_ms_; }
 
  private:
+  uint64_t now_ns() const noexcept { return manual_ns_ == nullptr ? monotonic_ns() : *manual_ns_; }
   int open_descriptors() noexcept;
   int wait_ms(uint64_t next_timer_ms) const noexcept;
   void wait_and_dispatch(bool may_sleep) noexcept;
@@ -88,6 +92,7 @@ class Loop {
   int wake_fd_ = -1;
   bool finished_ = false;
   uint64_t turn_ms_ = 0;
+  const uint64_t* manual_ns_ = nullptr;
   TimerWheel timers_;
   // 0 while the loop does not run. Written by the home thread around run(), read by is_home()
   // everywhere; a thread only has to recognise itself, so relaxed is enough.

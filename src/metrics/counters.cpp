@@ -31,6 +31,8 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.accept_waits += counters.accept_waits.get();
   metrics.proxy_headers += counters.proxy_headers.get();
   metrics.proxy_errors += counters.proxy_errors.get();
+  metrics.rate_timeouts += counters.rate_timeouts.get();
+  metrics.refused_by_files += counters.refused_by_files.get();
 }
 
 }  // namespace tcpkit

@@ -51,6 +51,8 @@ struct alignas(64) LoopCounters {
   Counter accept_waits;
   Counter proxy_headers;
   Counter proxy_errors;
+  Counter rate_timeouts;
+  Counter refused_by_files;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.

@@ -12,6 +12,8 @@ namespace {
 constexpr uint64_t kMaxU32 = std::numeric_limits<uint32_t>::max();
 constexpr uint64_t kMaxTime = UINT64_MAX - 1;
 constexpr uint64_t kMaxTimeout = 0x7FFFFFFF;  // of those that each connection has
+constexpr uint64_t kMaxRate = uint64_t{1} << 30;
+constexpr uint64_t kMaxGrace = 1'800'000;
 constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
 
 #define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)
@@ -130,6 +132,12 @@ constexpr OptionRow kTable[] = {
     or_unlimited(with_range(number({TCPKIT_FIELD(write_timeout_ms)}, kMilliseconds, "60000",
                                    "Longest time that a peer may take nothing while output waits."),
                             60'000, 1, kMaxTimeout)),
+    with_range(number({TCPKIT_FIELD(min_receive_rate)}, kSize, "0",
+                      "Bytes per second that a peer has to send while it owes some; 0: none."),
+               0, 0, kMaxRate),
+    with_range(number({TCPKIT_FIELD(receive_rate_grace_ms)}, kMilliseconds, "5000",
+                      "How far behind that rate a peer may fall."),
+               5000, 1, kMaxGrace),
     or_unlimited(with_range(
         number({TCPKIT_FIELD(drain_timeout_ms)}, kMilliseconds, "10000",
                "Time that SIGINT and SIGTERM give connections to finish; a second one ends it."),

@@ -345,6 +345,8 @@ class Flags(unittest.TestCase):
         "max-connections-per-address": "10", "max-connections-per-prefix": "20",
         "max-accepts-per-second": "100", "prefix-v4": "16", "prefix-v6": "48",
         "at-limit": "wait",
+        "min-receive-rate": "1k",
+        "receive-rate-grace-ms": "2000",
     }
     # Flags that a flag needs beside it.
     COMPANIONS = {"proxy-protocol": ["--proxy-trusted=127.0.0.0/8"]}

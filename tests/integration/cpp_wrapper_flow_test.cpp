@@ -102,6 +102,21 @@ TEST(CppTimeouts, AreSetForOneConnection) {
   EXPECT_EQ(server.metrics().read_timeouts, 1u);
 }
 
+TEST(CppTimeouts, HaveAReceiveRateForOneConnection) {
+  Mailbox<Closed> closed;
+  tcpkit::Server server{line_options()};
+  server.on_open([](tcpkit::ConnRef conn) { conn.set_min_receive_rate(10'000, 30ms).or_throw(); });
+  server.on_close([&](tcpkit::ConnRef, const tcpkit::CloseInfo& info) {
+    closed.put({info.reason, info.status});
+  });
+  const Client client(start_on_free_port(server));
+  client.send("no end of a line");
+  EXPECT_TRUE(client.sees_end());
+  const auto all = closed.wait_for(1);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].reason, TCPKIT_CLOSE_RATE_TIMEOUT);
+}
+
 TEST(CppTimeouts, AreRefusedOnOtherThreads) {
   Mailbox<tcpkit::Conn> opened;
   tcpkit::Server server{line_options()};

@@ -89,13 +89,17 @@ struct BedSettings {
   tcpkit_framing framing = TCPKIT_FRAMING_INIT;  // NONE: on_data is noted like packets
   size_t read_buffer_size = 64u << 10;
   size_t max_packet_size = 4u << 20;
+  tcpkit_oversize oversize = TCPKIT_OVERSIZE_CLOSE;
   uint64_t read_quantum_ns = UINT64_MAX;
+  uint64_t close_timeout_ms = TCPKIT_UNLIMITED;
+  TimeoutLimits timeouts = {};
 };
 
 class HostBed final : private TurnEnd {
  public:
   explicit HostBed(const BedSettings& settings)
       : host_(Ref<ConnHost>::adopt(new ConnHost(make_config(settings), 3))) {
+    host_->loop().use_manual_clock(&now_ns_);
     EXPECT_EQ(host_->open(), TCPKIT_OK);
   }
   HostBed(const HostBed&) = delete;
@@ -138,6 +142,11 @@ class HostBed final : private TurnEnd {
     Ref<Conn> conn = Ref<Conn>::share(&peer.conn());
     return run_until([&] { return conn->total_read() >= total; });
   }
+  // Lets time pass, and runs what comes due.
+  void advance_ms(uint64_t ms) {
+    now_ns_ += ms * 1'000'000;
+    run_turns(2);
+  }
   void run_turns(int count) {
     run_until([&count] { return --count <= 0; });
   }
@@ -175,11 +184,12 @@ class HostBed final : private TurnEnd {
     config->max_packet_size = settings.max_packet_size;
     config->read_buffer_size = settings.read_buffer_size;
     config->read_quantum_ns = settings.read_quantum_ns;
-    config->close_timeout_ms = TCPKIT_UNLIMITED;  // no timer is left over between two runs
+    config->close_timeout_ms = settings.close_timeout_ms;
+    config->timeouts = settings.timeouts;
     config->tick_interval_ms = 1000;
     if (settings.framing.kind != TCPKIT_FRAMING_NONE) {
       std::unique_ptr<Framing> framing;
-      const PacketLimits limits{settings.max_packet_size, TCPKIT_OVERSIZE_CLOSE};
+      const PacketLimits limits{settings.max_packet_size, settings.oversize};
       EXPECT_EQ(Framing::create(settings.framing, limits, framing), TCPKIT_OK);
       config->framing = std::move(framing);
     }
@@ -194,6 +204,7 @@ class HostBed final : private TurnEnd {
     return true;
   }
 
+  uint64_t now_ns_ = 1'000'000'000;
   const Ref<ConnHost> host_;
   const std::function<bool()>* done_ = nullptr;
   bool reached_ = false;

@@ -60,6 +60,8 @@ constexpr Expected kSettable[] = {
     TCPKIT_EXPECTED(pause_above_high, kSwitch),
     TCPKIT_EXPECTED(idle_timeout_ms, kMilliseconds),
     TCPKIT_EXPECTED(read_timeout_ms, kMilliseconds),
+    TCPKIT_EXPECTED(min_receive_rate, kSize),
+    TCPKIT_EXPECTED(receive_rate_grace_ms, kMilliseconds),
     TCPKIT_EXPECTED(write_timeout_ms, kMilliseconds),
     TCPKIT_EXPECTED(drain_timeout_ms, kMilliseconds),
 };
