@@ -1,4 +1,5 @@
 """Starts servers and the load generator, each on its own core, and ends them whatever happens."""
+import glob
 import json
 import os
 import re
@@ -29,6 +30,8 @@ SERVER_KINDS = {
         ServerKind("libuv-poll", "bare_libuv_poll_server"),
         ServerKind("epoll-in-uv", "bare_epoll_in_uv_server"),
         ServerKind("tcpkit", "tcpkit_server"),
+        ServerKind("tcpkit-no-times", "tcpkit_server", ("--timeouts", "none")),
+        ServerKind("tcpkit-all-times", "tcpkit_server", ("--timeouts", "all")),
     )
 }
 
@@ -103,6 +106,23 @@ class Server:
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as rollup:
             found = re.search(r"^Private_Dirty:\s+(\d+) kB", rollup.read(), re.MULTILINE)
         return int(found.group(1)) * 1024
+
+    def cpu_seconds(self):
+        """CPU time that all threads of the process have used."""
+        nanoseconds = 0
+        for path in glob.glob(f"/proc/{self.pid}/task/*/schedstat"):
+            with open(path, encoding="ascii") as schedstat:
+                nanoseconds += int(schedstat.read().split()[0])
+        return nanoseconds / 1e9
+
+    def sleeps(self):
+        """How often a thread of the process gave its core up to wait: it woke up as often."""
+        count = 0
+        for path in glob.glob(f"/proc/{self.pid}/task/*/status"):
+            with open(path, encoding="ascii") as status:
+                found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.MULTILINE)
+            count += int(found.group(1))
+        return count
 
 
 def load_command(bench, server, arguments):

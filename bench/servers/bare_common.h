@@ -14,12 +14,18 @@
 #include <sys/socket.h>
 
 typedef enum bare_mode { BARE_ECHO, BARE_LEN4BE, BARE_LINE } bare_mode;
+typedef enum bare_timeouts {
+  BARE_TIMEOUTS_IDLE, /* the idle timeout, and the defaults of the server for the others */
+  BARE_TIMEOUTS_NONE,
+  BARE_TIMEOUTS_ALL /* idle, read and write */
+} bare_timeouts;
 
 typedef struct bare_options {
   bare_mode mode;
-  size_t buffer_size; /* bytes of the shared receive buffer; 0: the default of the server */
-  uint16_t port;      /* 0 takes a free one */
-  unsigned loops;     /* only tcpkit_server has more than one */
+  size_t buffer_size;     /* bytes of the shared receive buffer; 0: the default of the server */
+  uint16_t port;          /* 0 takes a free one */
+  unsigned loops;         /* only tcpkit_server has more than one */
+  bare_timeouts timeouts; /* only tcpkit_server has any */
 } bare_options;
 
 /* Buffers that all connections of one server share: it has one thread. */
@@ -48,8 +54,16 @@ static inline bare_mode bare_parse_mode(const char* text) {
   exit(2);
 }
 
+static inline bare_timeouts bare_parse_timeouts(const char* text) {
+  if (strcmp(text, "idle") == 0) return BARE_TIMEOUTS_IDLE;
+  if (strcmp(text, "none") == 0) return BARE_TIMEOUTS_NONE;
+  if (strcmp(text, "all") == 0) return BARE_TIMEOUTS_ALL;
+  fprintf(stderr, "--timeouts is idle, none or all, not %s\n", text);
+  exit(2);
+}
+
 static inline bare_options bare_parse_options(int argc, char** argv) {
-  bare_options options = {BARE_ECHO, 0, 0, 1};
+  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE};
   for (int i = 1; i + 1 < argc; i += 2) {
     const char* value = argv[i + 1];
     if (strcmp(argv[i], "--mode") == 0) {
@@ -60,6 +74,8 @@ static inline bare_options bare_parse_options(int argc, char** argv) {
       options.port = (uint16_t)strtoul(value, NULL, 10);
     } else if (strcmp(argv[i], "--loops") == 0) {
       options.loops = (unsigned)strtoul(value, NULL, 10);
+    } else if (strcmp(argv[i], "--timeouts") == 0) {
+      options.timeouts = bare_parse_timeouts(value);
     } else {
       fprintf(stderr, "unknown option %s\n", argv[i]);
       exit(2);

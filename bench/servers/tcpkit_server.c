@@ -28,6 +28,21 @@ static tcpkit_framing framing_of(bare_mode mode) {
   return none;
 }
 
+/* A minute, as a user might choose it: far longer than a run, so no connection ends by it. */
+static void set_timeouts(tcpkit_server_options* options, bare_timeouts timeouts) {
+  const uint64_t minute_ms = 60 * 1000;
+  if (timeouts == BARE_TIMEOUTS_NONE) {
+    options->idle_timeout_ms = TCPKIT_UNLIMITED;
+    options->read_timeout_ms = TCPKIT_UNLIMITED;
+    options->write_timeout_ms = TCPKIT_UNLIMITED;
+    return;
+  }
+  options->idle_timeout_ms = minute_ms;
+  if (timeouts == BARE_TIMEOUTS_IDLE) return;
+  options->read_timeout_ms = minute_ms;
+  options->write_timeout_ms = minute_ms;
+}
+
 /* Prints "listening PORT", as the other servers do. */
 static void announce(const tcpkit_server* server) {
   char text[300];
@@ -44,7 +59,7 @@ int main(int argc, char** argv) {
   options.loops = bare.loops;
   options.read_buffer_size = bare.buffer_size; /* 0: the library's default */
   options.framing = framing_of(bare.mode);
-  options.idle_timeout_ms = 60 * 1000;
+  set_timeouts(&options, bare.timeouts);
   options.max_connections = 100 * 1000;
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   handlers.on_data = on_data;
