@@ -11,7 +11,7 @@ import json
 import signal
 import sys
 
-from runner import attacks, counting, sections
+from runner import attacks, counting, sections, timeouts
 from runner.network import enter_private_network, prepare_network
 from runner.processes import SERVER_KINDS, Bench, BenchError
 from runner.table import Table
@@ -22,6 +22,8 @@ SECTIONS = {
     "stream": ("Streams; ratio to bare epoll with 512 KiB", sections.stream),
     "connect": ("Connects, per server-CPU-second", sections.connect),
     "connections": ("Many active connections", sections.connections),
+    "timeouts": ("10,000 connections with timeouts armed; ratio to the same without any",
+                 timeouts.timeouts),
     "idle": ("User memory per idle connection", counting.idle),
     "syscalls": ("System calls per message", counting.system_calls),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),

@@ -10,14 +10,14 @@ def spread_of(ratios):
     return f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else ""
 
 
-def rate_rows(context, workload, comparison, goal, judged=per_second):
-    """One row per server; the goal is judged for tcpkit only."""
+def rate_rows(context, workload, comparison, goal, judged=per_second, subject=SUBJECT):
+    """One row per server; the goal is judged for the subject only."""
     shown = bytes_per_second if "stream" in workload.arguments else judged
     unit = "B/s" if shown is bytes_per_second else ("/CPU-s" if judged is per_cpu_second else "/s")
     for server in comparison.results:
         ratios = comparison.ratios(server, shown)
         ratio = comparison.ratio(server, shown)
-        is_subject = server == SUBJECT
+        is_subject = server == subject
         context.table.add(
             Row(
                 workload.name,
