@@ -773,8 +773,8 @@ typedef struct tcpkit_server_options {
   /** queued bytes of a connection that no send may pass; default 64 MiB; TCPKIT_UNLIMITED_SIZE */
   size_t max_queued_bytes;
   /** bytes that all connections of the server may have waiting, in and out: sends that would pass
-   *  it fail, a connection whose packet would is closed with TCPKIT_CLOSE_LIMIT; default 1 GiB;
-   *  TCPKIT_UNLIMITED_SIZE */
+   *  it fail; a connection is closed with TCPKIT_CLOSE_LIMIT if its packet would, or what its own
+   *  callbacks sent and the kernel did not take; default 1 GiB; TCPKIT_UNLIMITED_SIZE */
   size_t max_buffered_bytes;
   /** longest time without a byte in or out; default TCPKIT_UNLIMITED; at most 2^31 - 1, like the
    *  next two */

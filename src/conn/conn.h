@@ -122,6 +122,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void keep_rest(const Received& received) noexcept;
   bool grow_stash() noexcept;
   Block* take_stash(size_t bytes) noexcept;
+  bool can_keep(size_t bytes) const noexcept;
   void drop_stash() noexcept;
   void list_to_deliver() noexcept;
   void discard_input() noexcept;
@@ -184,7 +185,9 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void leave_high() noexcept;
   void publish_queued() noexcept;
   bool take_room(size_t bytes) noexcept;
-  bool has_room_below_high(size_t bytes) const noexcept;
+  bool take_room_here(size_t bytes) noexcept;
+  void out_of_room() noexcept;
+  bool take_room_below_high(size_t bytes) noexcept;
   void begin_waiting() noexcept;
   bool owes_bytes() const noexcept;
   ConnTimeouts::Running running_timeouts() const noexcept;

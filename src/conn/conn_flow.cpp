@@ -7,7 +7,8 @@
 // nothing is read, so that a peer that does not take answers cannot ask for more. The flag
 // above_high_ stays up until no more than low_watermark are left; then reading goes on and
 // on_writable is called. A send that would pass the hard cap of the connection, or the budget of
-// the server, fails and queues nothing.
+// the server, fails and queues nothing. What is sent in an event of the connection is offered to
+// the kernel first; if the kernel does not take it and the budget has no room, the connection ends.
 #include "conn/conn.h"
 #include "conn/conn_host.h"
 
@@ -20,11 +21,9 @@ bool fits(uint64_t queued, size_t bytes, size_t limit) noexcept {
 
 }  // namespace
 
-bool Conn::has_room_below_high(size_t bytes) const noexcept {
-  const FlowLimits& flow = host_.config().flow;
+bool Conn::take_room_below_high(size_t bytes) noexcept {
   const uint64_t queued = pending_bytes() + posted_bytes_.load(std::memory_order_relaxed);
-  return fits(queued, bytes, std::min(flow.high_watermark, flow.max_queued_bytes)) &&
-         fits(host_.config().buffered_bytes.now(), bytes, flow.max_buffered_bytes);
+  return fits(queued, bytes, host_.config().flow.high_watermark) && take_room_here(bytes);
 }
 
 Status Conn::refuse_full(size_t bytes) noexcept {
@@ -52,18 +51,32 @@ bool Conn::take_room(size_t bytes) noexcept {
   return false;
 }
 
-// Loop thread, for its own sends. What the kernel would take now does not count. The bytes are put
-// on the accounts at once; publish_queued() takes off what was not queued after all.
+// Loop thread: room for bytes more and for what is queued here and on no account yet. The bytes are
+// put on the accounts at once; publish_queued() takes off what was not queued after all.
+bool Conn::take_room_here(size_t bytes) noexcept {
+  const uint64_t wanted = pending_bytes() + bytes;
+  if (wanted <= published_bytes_) return true;
+  const auto more = static_cast<size_t>(wanted - published_bytes_);
+  if (!take_room(more)) return false;
+  published_bytes_ += more;
+  return true;
+}
+
+// Loop thread, for its own sends. What the kernel would take now does not count.
 Status Conn::admit(size_t bytes) noexcept {
-  publish_queued();
-  bool taken = take_room(bytes);
-  if (!taken && has_output() && !waits_writable_) {
+  if (take_room_here(bytes)) return TCPKIT_OK;
+  if (has_output() && !waits_writable_) {
     flush_output();
-    taken = take_room(bytes);
+    if (take_room_here(bytes)) return TCPKIT_OK;
   }
-  if (!taken) return refuse_full(bytes);
-  published_bytes_ += bytes;
-  return TCPKIT_OK;
+  return refuse_full(bytes);
+}
+
+// For bytes that were sent already and that nobody takes.
+void Conn::out_of_room() noexcept {
+  host_.config().warn_of_limit(ServerLimit::kBuffered);
+  reset_at_close(fd());
+  fail_now({TCPKIT_CLOSE_LIMIT, TCPKIT_E_LIMIT, 0});
 }
 
 // The flag is raised before the bytes are posted, so the loop finds it when it has sent them.
@@ -86,9 +99,10 @@ void Conn::posted_arrived(size_t bytes) noexcept {
   published_bytes_ += bytes;
 }
 
+// What the loop's output buffer holds is nobody's yet: the kernel may take it.
 void Conn::publish_queued() noexcept {
   const uint64_t before = published_bytes_;
-  const uint64_t now = pending_bytes();
+  const uint64_t now = queue_.bytes();
   if (now == before) return;
   published_bytes_ = now;
   if (now > before) {

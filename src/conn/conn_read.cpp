@@ -49,6 +49,12 @@ class PacketRun {
   uint64_t count_ = 0;
 };
 
+// What a block counts against the budget: those that fit in front of the read buffer come and go
+// with every read.
+uint64_t counted_bytes(const Block& block) noexcept {
+  return block.capacity > ConnHost::kFrontBytes ? block.capacity : 0;
+}
+
 bool is_reset(int error_number) noexcept {
   return error_number == ECONNRESET || error_number == EPIPE;
 }
@@ -165,7 +171,8 @@ void Conn::deliver_packets(Received& received) {
     if (on_packet != nullptr) {
       on_packet(handle(), frame.packet.data(), frame.packet.size(), user_data);
     }
-    if (!may_deliver() || received.quantum.over_after(packets.count())) {
+    // A time that is over is no reason to keep bytes for which there is no room.
+    if (!may_deliver() || (received.quantum.over_after(packets.count()) && can_keep(rest.size()))) {
       has_undelivered_ = !rest.empty();
       break;
     }
@@ -218,23 +225,28 @@ void Conn::keep_rest(const Received& received) noexcept {
   if (has_undelivered_ && pauses_ == 0) list_to_deliver();
 }
 
-// nullptr, and the connection ends, if memory ran out or the server's budget is used up. What fits
-// in front of the read buffer is not counted against the budget: it comes and goes with every read.
+// nullptr, and the connection ends, if memory ran out or the server's budget is used up.
 Block* Conn::take_stash(size_t bytes) noexcept {
   const ConnConfig& config = host_.config();
-  const bool counted = bytes > ConnHost::kFrontBytes;
-  if (counted && config.buffered_bytes.now() + bytes > config.flow.max_buffered_bytes) {
-    config.warn_of_limit(ServerLimit::kBuffered);
-    fail_now({TCPKIT_CLOSE_LIMIT, TCPKIT_E_LIMIT, 0});
-    return nullptr;
-  }
   Block* block = host_.blocks().take(bytes);
   if (block == nullptr) {
     fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
-  } else if (block->capacity > ConnHost::kFrontBytes) {
-    config.buffered_bytes.add(block->capacity);
+    return nullptr;
   }
-  return block;
+  const uint64_t counted = counted_bytes(*block);
+  if (counted == 0 || config.buffered_bytes.add_up_to(counted, config.flow.max_buffered_bytes)) {
+    return block;
+  }
+  host_.blocks().give_back(block);
+  out_of_room();
+  return nullptr;
+}
+
+// Whether take_stash() will find room, which takes up to twice the bytes.
+bool Conn::can_keep(size_t bytes) const noexcept {
+  const ConnConfig& config = host_.config();
+  return bytes <= ConnHost::kFrontBytes / 2 ||
+         config.buffered_bytes.now() + 2 * uint64_t{bytes} <= config.flow.max_buffered_bytes;
 }
 
 // Makes room behind a large stash: for all of the frame if its header told the size, but no more
@@ -243,20 +255,24 @@ bool Conn::grow_stash() noexcept {
   const size_t used = stash_->size();
   const size_t missing = needed_bytes_ > used ? needed_bytes_ - used : used;
   if (stash_->room() >= std::min(missing, kSmallRoom)) return true;
+  // The larger one counts in its place, not besides.
+  Gauge& buffered = host_.config().buffered_bytes;
+  buffered.remove(counted_bytes(*stash_));
   Block* larger = take_stash(used + std::min(missing, std::max(used, kStashStep)));
-  if (larger == nullptr) return false;
+  if (larger == nullptr) {
+    buffered.add(counted_bytes(*stash_));
+    return false;
+  }
   std::memcpy(larger->bytes(), stash_->data(), used);
   larger->end = static_cast<uint32_t>(used);
-  drop_stash();
+  host_.blocks().give_back(stash_);
   stash_ = larger;
   return true;
 }
 
 void Conn::drop_stash() noexcept {
   if (stash_ == nullptr) return;
-  if (stash_->capacity > ConnHost::kFrontBytes) {
-    host_.config().buffered_bytes.remove(stash_->capacity);
-  }
+  host_.config().buffered_bytes.remove(counted_bytes(*stash_));
   host_.blocks().give_back(stash_);
   stash_ = nullptr;
 }

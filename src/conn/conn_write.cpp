@@ -43,7 +43,7 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 // older bytes wait; else in its last block. nullptr if there is none.
 [[gnu::always_inline]] inline uint8_t* Conn::claim_output(size_t bytes) noexcept {
   const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
-  if (!in_own_event) return has_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
+  if (!in_own_event) return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
   EventOutput& output = host_.event_output();
   uint8_t* target = output.claim(bytes);
   if (target != nullptr || bytes > output.limit()) return target;
@@ -53,7 +53,7 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
   flush_output();
   if (queue_.empty()) return host_.event_output().claim(bytes);
-  return has_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
+  return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
 }
 
 Status Conn::send(std::span<const ByteView> pieces) noexcept {
@@ -262,6 +262,10 @@ void Conn::write_event_output() noexcept {
   account_written(result.bytes);
   if (result.bytes == bytes.size()) return;
   const ByteView rest = bytes.subspan(result.bytes);
+  if (!take_room_here(rest.size())) {
+    unsent_bytes_ += rest.size();
+    return out_of_room();
+  }
   if (!queue_.append(host_.blocks(), {&rest, 1}, rest.size())) {
     unsent_bytes_ += rest.size();
     return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
