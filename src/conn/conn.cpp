@@ -247,6 +247,7 @@ void Conn::close_if_idle() noexcept {
 }
 
 void Conn::on_timer() noexcept {
+  if (state() == ConnState::kClosed) return;  // ended earlier in this turn, whose end finishes it
   if (awaits_proxy_ && state() == ConnState::kOpen) return proxy_overdue();
   if (state() == ConnState::kOpen) return check_timeouts();
   if (state() == ConnState::kLingering) {

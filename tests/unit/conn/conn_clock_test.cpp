@@ -61,6 +61,19 @@ TEST(ConnClock, EachByteInOrOutMovesTheIdleTimeout) {
   expect_ended(bed, TCPKIT_CLOSE_IDLE_TIMEOUT);
 }
 
+TEST(ConnClock, AnEndInTheTurnOfTheCloseTimeoutKeepsItsReason) {
+  BedSettings settings;
+  settings.close_timeout_ms = 100;
+  HostBed bed(settings);
+  const Peer peer = bed.connect();
+  ask(bed, peer, Conn::Control::kClose);  // the peer does not end its stream
+  peer.conn().stop_now();
+  bed.advance_ms(100);
+  ASSERT_EQ(bed.seen.ends.size(), 1u);
+  EXPECT_EQ(bed.seen.ends[0].info.reason, TCPKIT_CLOSE_LOCAL);
+  EXPECT_EQ(bed.seen.ends[0].info.status, TCPKIT_OK);
+}
+
 TEST(ConnClock, AReadTimeoutStandsStillWhileReadingIsPaused) {
   HostBed bed(with_timeouts({kNever, 100, kNever}));
   const Peer peer = bed.connect();
