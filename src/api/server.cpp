@@ -17,26 +17,45 @@ Status check_server(const tcpkit_server* server) noexcept {
   return Server::from_handle(server)->fork_check();
 }
 
-// Takes over the user data of everything that was given, whatever happens next.
+// Takes over the user data of everything that was given, whatever happens next: so it needs no
+// memory. The tables are what the connections will have.
+struct Tables {
+  tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
+  tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
+};
 Status read_arguments(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
-                      ServerSetup& setup) {
-  ConnConfig& config = *setup.config;
+                      ServerSetup& setup, Tables& tables) noexcept {
   Status first_failure = TCPKIT_OK;
   const auto note = [&](Status status) {
     if (first_failure == TCPKIT_OK) first_failure = status;
     return status == TCPKIT_OK;
   };
-  if (handlers != nullptr && note(copy_struct(handlers, config.handlers, "handlers"))) {
-    setup.handlers_data = UserData(config.handlers.user_data, config.handlers.user_data_free);
+  if (handlers != nullptr && note(copy_struct(handlers, tables.handlers, "handlers"))) {
+    setup.handlers_data = UserData(tables.handlers.user_data, tables.handlers.user_data_free);
   }
   const bool has_options =
       options != nullptr && note(copy_struct(options, setup.options, "options"));
   const tcpkit_strategy* strategy = has_options ? options->strategy : nullptr;
-  if (strategy != nullptr && note(copy_struct(strategy, config.strategy, "options.strategy"))) {
-    setup.strategy_data = UserData(config.strategy.user_data, config.strategy.user_data_free);
+  if (strategy != nullptr && note(copy_struct(strategy, tables.strategy, "options.strategy"))) {
+    setup.strategy_data = UserData(tables.strategy.user_data, tables.strategy.user_data_free);
   }
   if (first_failure != TCPKIT_OK && has_options) Framing::free_user_data(options->framing);
   return first_failure;
+}
+
+// Until there is a framing its user data is nobody's, so a failure frees it here.
+Status make_config(const Tables& tables, ServerSetup& setup) noexcept {
+  Status status = resolve_options(setup.options);
+  if (status == TCPKIT_OK) {
+    status = guarded([&] {
+      setup.config = std::make_shared<ConnConfig>();
+      setup.config->handlers = tables.handlers;
+      setup.config->strategy = tables.strategy;
+      return Status{TCPKIT_OK};
+    });
+  }
+  if (status != TCPKIT_OK) Framing::free_user_data(setup.options.framing);
+  return status;
 }
 
 // After this the framing owns its user data.
@@ -81,15 +100,11 @@ uint32_t timeout_of(uint64_t ms) noexcept {
 
 Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                   ServerSetup& setup) {
-  setup.config = std::make_shared<ConnConfig>();
-  Status status = read_arguments(options, handlers, setup);
+  Tables tables;
+  Status status = read_arguments(options, handlers, setup, tables);
+  if (status == TCPKIT_OK) status = make_config(tables, setup);
   if (status != TCPKIT_OK) return status;
-  tcpkit_server_options& resolved = setup.options;
-  status = resolve_options(resolved);
-  if (status != TCPKIT_OK) {
-    Framing::free_user_data(resolved.framing);
-    return status;
-  }
+  const tcpkit_server_options& resolved = setup.options;
   status = make_framing(setup);
   if (status != TCPKIT_OK) return status;
   ConnConfig& config = *setup.config;
