@@ -97,7 +97,8 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   Status start_workers(uint32_t first_thread);
   enum class Hook : uint8_t { kStart, kStop };
   Status call_hook(Hook hook) noexcept;
-  void abandon_start(Lock& lock) noexcept;
+  enum class Told : uint8_t { kNothing, kStart };
+  void abandon_start(Lock& lock, Told told) noexcept;
   void request_stop() noexcept;
   void request_drain(uint64_t timeout_ms) noexcept;
   bool is_draining() noexcept;

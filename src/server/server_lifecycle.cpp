@@ -77,8 +77,9 @@ Status Server::start_workers(uint32_t first_thread) {
 }
 
 // Takes back a start that failed half-way: threads that run are stopped, the others never will.
-// Unlocked meanwhile, since a loop that ends takes the lock; the state keeps others out.
-void Server::abandon_start(Lock& lock) noexcept {
+// Unlocked meanwhile, since a loop that ends takes the lock; the state keeps others out. A strategy
+// that was told of the start is told of its end: what its on_start made has no other end.
+void Server::abandon_start(Lock& lock, Told told) noexcept {
   const LastError why = last_error();
   lock.unlock();
   {
@@ -89,11 +90,12 @@ void Server::abandon_start(Lock& lock) noexcept {
     stop_requested_ = true;  // so that no worker is added any more
   }
   for (const auto& worker : workers_) worker->abandon();
-  lock.lock();
   {
     const std::lock_guard workers_lock(workers_mutex_);
     workers_.clear();
   }
+  if (told == Told::kStart) (void)call_hook(Hook::kStop);
+  lock.lock();
   host(0)->loop().timers().disarm(tick_);
   listeners_.undo_open_all();
   state_ = RunState::kIdle;
@@ -108,12 +110,14 @@ Status Server::begin_start(Lock& lock, uint32_t first_thread) {
   state_ = RunState::kStarting;
   ++run_number_;
   Status status = TCPKIT_OK;
+  Told told = Told::kNothing;
   try {
     status = open_everything();
     if (status == TCPKIT_OK) {
       lock.unlock();
       status = call_hook(Hook::kStart);
       lock.lock();
+      if (status == TCPKIT_OK) told = Told::kStart;
     }
     if (status == TCPKIT_OK) status = start_workers(first_thread);
   } catch (const std::bad_alloc&) {
@@ -122,7 +126,7 @@ Status Server::begin_start(Lock& lock, uint32_t first_thread) {
   if (status == TCPKIT_OK) {
     state_ = RunState::kRunning;
   } else {
-    abandon_start(lock);
+    abandon_start(lock, told);
   }
   changed_.notify_all();
   return status;
