@@ -96,7 +96,7 @@ bool is_of_one_connection(int error_number) noexcept {
 }  // namespace
 
 ListenSocket::~ListenSocket() {
-  if (fd_ >= 0) close(fd_);
+  if (fd_ >= 0 && !lent_) close(fd_);
   if (unix_path_.empty()) return;
   // A successor may listen on the same path by now; then it is not ours to remove.
   struct stat status {};
@@ -115,16 +115,19 @@ Status ListenSocket::prepare(const ListenSettings& settings,
   return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
 }
 
+// The path to remove is copied first: once the socket is bound, the file is there.
 Status ListenSocket::bind_and_listen(const ListenSettings& settings, const SocketAddress& address) {
+  const bool has_path = address.family() == AF_UNIX && address.path.sun_path[0] != '\0';
+  std::string path(has_path ? address.path.sun_path : "");
   int error = bind(fd_, &address.header, address.size) == 0 ? 0 : errno;
   if (error == EADDRINUSE && is_stale_unix_path(address)) {
     unlink(address.path.sun_path);
     error = bind(fd_, &address.header, address.size) == 0 ? 0 : errno;
   }
-  if (error == 0 && address.family() == AF_UNIX && address.path.sun_path[0] != '\0') {
+  if (error == 0 && has_path) {
     struct stat status {};
-    if (lstat(address.path.sun_path, &status) == 0) {
-      unix_path_ = address.path.sun_path;
+    if (lstat(path.c_str(), &status) == 0) {
+      unix_path_ = std::move(path);
       unix_device_ = status.st_dev;
       unix_inode_ = status.st_ino;
     }
@@ -135,15 +138,14 @@ Status ListenSocket::bind_and_listen(const ListenSettings& settings, const Socke
 }
 
 Status ListenSocket::take_over(const ListenSettings& settings) {
+  fd_ = static_cast<int>(settings.address.port);
+  lent_ = true;
   int listening = 0;
   socklen_t size = sizeof listening;
   if (getsockopt(fd_, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0) {
-    const int error = errno;
-    fd_ = -1;  // not ours to close
-    return fail_errno(error, "cannot listen on \"%s\"", settings.text.c_str());
+    return fail_errno(errno, "cannot listen on \"%s\"", settings.text.c_str());
   }
   if (listening == 0) {
-    fd_ = -1;
     return fail(TCPKIT_E_INVALID_ARGUMENT, "cannot listen on \"%s\": that socket does not listen",
                 settings.text.c_str());
   }
@@ -156,38 +158,39 @@ Status ListenSocket::take_over(const ListenSettings& settings) {
   if (error == 0 && is_tcp) error = set_connection_options(fd_, settings);
   if (error == 0) error = set_buffer_sizes(fd_, settings);
   if (error == 0) return TCPKIT_OK;
-  fd_ = -1;  // a failed call leaves it to the caller
   return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
 }
 
-void ListenSocket::remember_bound_address(const ListenSettings& settings) {
-  SocketAddress bound;
-  bound.size = sizeof bound.path;
-  if (getsockname(fd_, &bound.header, &bound.size) != 0) return;
-  bound_port_ = bound.port();
-  bound_text_ = listener_address_text(bound, settings.address.network);
+Status ListenSocket::open_new(const ListenSettings& settings) {
+  SocketAddress address;
+  Status status = resolve_for_listen(settings.address, settings.text.c_str(), address);
+  if (status != TCPKIT_OK) return status;
+  fd_ = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd_ < 0) return fail_errno(errno, "cannot listen on \"%s\"", settings.text.c_str());
+  status = prepare(settings, address);
+  return status == TCPKIT_OK ? bind_and_listen(settings, address) : status;
 }
 
-Status ListenSocket::open(const ListenSettings& settings, std::unique_ptr<ListenSocket>& opened) {
-  Status status = TCPKIT_OK;
-  std::unique_ptr<ListenSocket> socket_owner;
-  if (settings.address.network == TCPKIT_NETWORK_FD) {
-    socket_owner.reset(new ListenSocket(static_cast<int>(settings.address.port)));
-    status = socket_owner->take_over(settings);
-  } else {
-    SocketAddress address;
-    status = resolve_for_listen(settings.address, settings.text.c_str(), address);
-    if (status != TCPKIT_OK) return status;
-    const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return fail_errno(errno, "cannot listen on \"%s\"", settings.text.c_str());
-    socket_owner.reset(new ListenSocket(fd));
-    status = socket_owner->prepare(settings, address);
-    if (status == TCPKIT_OK) status = socket_owner->bind_and_listen(settings, address);
+// Without its port, the sockets of a reuse_port listener on a free port would not share one.
+Status ListenSocket::remember_bound_address(const ListenSettings& settings) {
+  SocketAddress bound;
+  bound.size = sizeof bound.path;
+  if (getsockname(fd_, &bound.header, &bound.size) != 0) {
+    return fail_errno(errno, "cannot tell what \"%s\" is bound to", settings.text.c_str());
   }
-  if (status != TCPKIT_OK) return status;
-  socket_owner->remember_bound_address(settings);
-  opened = std::move(socket_owner);
+  bound_port_ = bound.port();
+  bound_text_ = listener_address_text(bound, settings.address.network);
   return TCPKIT_OK;
+}
+
+// The owner is there before its descriptor, which would leak if memory ran out in between.
+Status ListenSocket::open(const ListenSettings& settings, std::unique_ptr<ListenSocket>& opened) {
+  std::unique_ptr<ListenSocket> owner(new ListenSocket);
+  const bool inherited = settings.address.network == TCPKIT_NETWORK_FD;
+  Status status = inherited ? owner->take_over(settings) : owner->open_new(settings);
+  if (status == TCPKIT_OK) status = owner->remember_bound_address(settings);
+  if (status == TCPKIT_OK) opened = std::move(owner);
+  return status;
 }
 
 void SpareDescriptor::take() noexcept {

@@ -24,7 +24,8 @@ struct ListenSettings {
   size_t send_buffer_size = 0;
 };
 
-// A descriptor that listens; closed, and its unix path removed, with this object.
+// A descriptor that listens; closed, and its unix path removed, with this object. One that was
+// inherited stays the caller's, open, until keep().
 class ListenSocket {
  public:
   ListenSocket(const ListenSocket&) = delete;
@@ -35,6 +36,8 @@ class ListenSocket {
   static Status open(const ListenSettings& settings, std::unique_ptr<ListenSocket>& opened);
 
   int fd() const noexcept { return fd_; }
+  // What it was opened for has succeeded.
+  void keep() noexcept { lent_ = false; }
   // Another process listens here too: the path is not ours to remove any more.
   int hand_over() noexcept {
     unix_path_.clear();
@@ -45,13 +48,15 @@ class ListenSocket {
   uint16_t bound_port() const noexcept { return bound_port_; }
 
  private:
-  explicit ListenSocket(int fd) noexcept : fd_(fd) {}
+  ListenSocket() = default;
   Status prepare(const ListenSettings& settings, const SocketAddress& address) const noexcept;
+  Status open_new(const ListenSettings& settings);
   Status bind_and_listen(const ListenSettings& settings, const SocketAddress& address);
   Status take_over(const ListenSettings& settings);
-  void remember_bound_address(const ListenSettings& settings);
+  Status remember_bound_address(const ListenSettings& settings);
 
-  int fd_;
+  int fd_ = -1;
+  bool lent_ = false;  // a call that fails leaves it to the caller
   uint16_t bound_port_ = 0;
   std::string bound_text_;
   std::string unix_path_;  // to remove, if it is still ours

@@ -100,6 +100,10 @@ void Listeners::undo_open_all() noexcept {
   }
 }
 
+void Listeners::keep_all() noexcept {
+  for (Entry& entry : entries_) entry.keep();
+}
+
 void Listeners::close_all() noexcept {
   for (Entry& entry : entries_) entry.sockets.clear();
 }

@@ -19,6 +19,11 @@ class Listeners {
     std::vector<std::unique_ptr<ListenSocket>> sockets;
     bool opened_by_start = false;
 
+    // What is open stays so: nothing can fail any more.
+    void keep() noexcept {
+      opened_by_start = false;
+      for (const auto& socket : sockets) socket->keep();
+    }
     AcceptSource source(size_t index) const noexcept {
       return {sockets[index]->fd(), settings.reuse_port ? Placement::kHere : Placement::kSpread};
     }
@@ -35,8 +40,9 @@ class Listeners {
 
   // For a start: opens what is closed. On failure nothing that this call opened stays open.
   Status open_all(size_t loop_count);
-  // Closes what the last open_all opened, for a start that failed later.
+  // After a start: closes what the last open_all opened if the start failed later, or keeps it.
   void undo_open_all() noexcept;
+  void keep_all() noexcept;
   Status open(Entry& entry, size_t loop_count) const;
   void close_all() noexcept;
 

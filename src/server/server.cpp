@@ -61,8 +61,10 @@ Status Server::listen(const char* address, const tcpkit_listen_options& options)
   std::vector<Listeners::Entry>& entries = listeners_.entries();
   entries.reserve(entries.size() + 1);  // nothing may fail once acceptors are posted
   if (state_ == RunState::kRunning && !is_over()) status = post_acceptors(entry);
-  if (status == TCPKIT_OK) entries.push_back(std::move(entry));
-  return status;
+  if (status != TCPKIT_OK) return status;
+  entry.keep();
+  entries.push_back(std::move(entry));
+  return TCPKIT_OK;
 }
 
 // The protocol of sd_listen_fds: descriptors from 3 on, if they were meant for this process.

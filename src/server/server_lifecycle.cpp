@@ -125,6 +125,7 @@ Status Server::begin_start(Lock& lock, uint32_t first_thread) {
   }
   if (status == TCPKIT_OK) {
     state_ = RunState::kRunning;
+    listeners_.keep_all();
   } else {
     abandon_start(lock, told);
   }

@@ -268,8 +268,16 @@ TEST(InheritedSocket, IsTakenOverAndClosedAtTheEnd) {
     EXPECT_EQ(socket->bound_text(), "tcp://127.0.0.1:" + std::to_string(socket->bound_port()));
     EXPECT_TRUE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     EXPECT_TRUE(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    socket->keep();
   }
   EXPECT_FALSE(is_open(fd));
+}
+
+TEST(InheritedSocket, StaysOpenIfTheCallFailsAfterIt) {
+  const OwnedFd fd(plain_tcp_socket());
+  ASSERT_EQ(listen(fd.get(), 4), 0);
+  EXPECT_NE(listen_on(fd_text(fd.get())), nullptr);
+  EXPECT_TRUE(is_open(fd.get()));
 }
 
 TEST_F(UnixListenSocketTest, DoesNotRemoveThePathOfAnInheritedSocket) {
