@@ -277,9 +277,12 @@ Acceptor::Shed Acceptor::shed_one() noexcept {
   return error == EMFILE || error == ENFILE ? Shed::kCannot : Shed::kNoneThere;
 }
 
-void Acceptor::on_timer() noexcept {
+void Acceptor::start_in_the_end() noexcept {
   if (sink_.sheds_without_files()) sink_.spare().take();
-  if (start() != 0) loop_.timers().arm(*this, loop_.deadline_in(kPauseMs));
+  const int error = start();
+  if (error == 0) return;
+  loop_.timers().arm(*this, loop_.deadline_in(kPauseMs));
+  sink_.on_accept_paused(error);
 }
 
 }  // namespace tcpkit

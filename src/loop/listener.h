@@ -126,10 +126,12 @@ class Acceptor final : public Watch, public TimerNode {
 
   // 0 or an errno.
   int start() noexcept;
+  // The same, but tries again by itself until it succeeds.
+  void start_in_the_end() noexcept;
   void stop() noexcept;
 
   void on_ready(uint32_t events) noexcept override;
-  void on_timer() noexcept override;
+  void on_timer() noexcept override { start_in_the_end(); }
 
  private:
   static constexpr uint64_t kPauseMs = 100;

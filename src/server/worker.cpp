@@ -47,21 +47,32 @@ Worker::Worker(WorkerOwner& owner, Ref<ConnHost> host) noexcept
 
 Status Worker::add_acceptor(AcceptSource source) noexcept {
   try {
-    auto acceptor = std::make_unique<Acceptor>(host_->loop(), source, *this);
-    const int error = acceptor->start();
-    if (error != 0) return fail_errno(error, "cannot watch a listening socket");
-    if (sheds_without_files()) spare_.take();
-    acceptors_.push_back(std::move(acceptor));
-    return TCPKIT_OK;
+    acceptors_.emplace_back(host_->loop(), source, *this);
   } catch (const std::bad_alloc&) {
     return fail(TCPKIT_E_NO_MEMORY, "out of memory for a listener");
   }
+  const int error = acceptors_.back().start();
+  if (error == 0) {
+    if (sheds_without_files()) spare_.take();
+    return TCPKIT_OK;
+  }
+  acceptors_.pop_back();
+  return fail_errno(error, "cannot watch a listening socket");
+}
+
+std::list<Acceptor> Worker::make_acceptor(AcceptSource source) {
+  std::list<Acceptor> made;
+  made.emplace_back(host_->loop(), source, *this);
+  return made;
+}
+
+void Worker::adopt_acceptor(std::list<Acceptor>& made) noexcept {
+  acceptors_.splice(acceptors_.end(), made);
+  acceptors_.back().start_in_the_end();
 }
 
 void AddAcceptorTask::run() noexcept {
-  if (worker_.add_acceptor(source_) != TCPKIT_OK) {
-    worker_.host().config().log.write(TCPKIT_LOG_ERROR, "%s", last_error().message);
-  }
+  worker_.adopt_acceptor(acceptor_);
   delete this;
 }
 

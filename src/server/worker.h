@@ -4,8 +4,7 @@
 
 #include <pthread.h>
 
-#include <memory>
-#include <vector>
+#include <list>
 
 #include "conn/conn_host.h"
 #include "loop/listener.h"
@@ -41,8 +40,12 @@ class Worker final : public AcceptSink {
 
   ConnHost& host() noexcept { return *host_; }
 
-  // Before the run, or on the loop.
+  // Before the run.
   Status add_acceptor(AcceptSource source) noexcept;
+  // In a run, in two steps: any thread makes the acceptor, which takes memory and may throw; the
+  // loop adopts it, which cannot fail, since the listener was promised by then.
+  std::list<Acceptor> make_acceptor(AcceptSource source);
+  void adopt_acceptor(std::list<Acceptor>& made) noexcept;
 
   // Starts a thread, with all signals blocked, that runs the loop.
   Status start_thread() noexcept;
@@ -108,7 +111,7 @@ class Worker final : public AcceptSink {
   DrainTask drain_task_;
   ReleaseTask release_task_;
   SpareDescriptor spare_;
-  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  std::list<Acceptor> acceptors_;
   TimerNode* tick_ = nullptr;
   pthread_t thread_{};
   bool has_thread_ = false;
@@ -118,13 +121,13 @@ class Worker final : public AcceptSink {
 // Adds an acceptor to a worker that runs.
 class AddAcceptorTask final : public Task {
  public:
-  AddAcceptorTask(Worker& worker, AcceptSource source) noexcept
-      : worker_(worker), source_(source) {}
+  AddAcceptorTask(Worker& worker, AcceptSource source)
+      : worker_(worker), acceptor_(worker.make_acceptor(source)) {}
   void run() noexcept override;
 
  private:
   Worker& worker_;
-  AcceptSource source_;
+  std::list<Acceptor> acceptor_;
 };
 
 }  // namespace tcpkit
