@@ -64,20 +64,11 @@ void ConnHost::abandon() noexcept {
   work_.clear();
 }
 
+// Without taking memory: the end of a server must not wait for any.
 void ConnHost::stop() noexcept {
   stopping_ = true;
-  std::vector<Ref<Conn>> open;
-  collect_open(open);
-  for (const Ref<Conn>& conn : open) conn->stop_now();
-}
-
-// Incomplete if memory runs out: finish_turn() comes back to what is left at the end.
-void ConnHost::collect_open(std::vector<Ref<Conn>>& open) noexcept {
-  try {
-    slab_.collect(open);
-  } catch (const std::bad_alloc&) {
-    config_->log.write(TCPKIT_LOG_ERROR, "out of memory while ending connections; trying again");
-  }
+  uint32_t slot = 0;
+  while (const Ref<Conn> conn = slab_.next_listed(slot)) conn->stop_now();
 }
 
 void ConnHost::drain(uint64_t timeout_ms, DrainHold hold) noexcept {
@@ -87,9 +78,8 @@ void ConnHost::drain(uint64_t timeout_ms, DrainHold hold) noexcept {
   if (timeout_ms != TCPKIT_UNLIMITED) {
     loop_.timers().arm(drain_timer_, loop_.deadline_in(timeout_ms));
   }
-  std::vector<Ref<Conn>> open;
-  collect_open(open);
-  for (const Ref<Conn>& conn : open) conn->drain();
+  uint32_t slot = 0;
+  while (const Ref<Conn> conn = slab_.next_listed(slot)) conn->drain();
 }
 
 // Retained, since an event of its own may end the connection before the turn does.
@@ -125,7 +115,6 @@ bool ConnHost::finish_turn() noexcept {
   }
   finish_touched();
   if (draining_ && !drain_held_ && open_count_ == 0) stopping_ = true;
-  if (stopping_ && open_count_ > 0) stop();
   if (stopping_ && open_count_ == 0 && first_in_turn_ == nullptr) {
     work_.clear();
     loop_.timers().disarm(drain_timer_);

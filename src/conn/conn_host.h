@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <memory>
-#include <vector>
 
 #include "base/ref.h"
 #include "buffer/block_pool.h"
@@ -100,7 +99,6 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   };
 
   void finish_touched() noexcept;
-  void collect_open(std::vector<Ref<Conn>>& open) noexcept;
 
   const std::shared_ptr<const ConnConfig> config_;
   const uint32_t index_;

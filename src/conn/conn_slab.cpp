@@ -60,6 +60,16 @@ Ref<Conn> ConnSlab::find(uint64_t id) noexcept {
   return Ref<Conn>::share(std::launder(reinterpret_cast<Conn*>(candidate.memory)));
 }
 
+Ref<Conn> ConnSlab::next_listed(uint32_t& slot_number) noexcept {
+  const std::lock_guard lock(mutex_);
+  while (slot_number < chunks_.size() * kChunkSlots) {
+    Slot& candidate = slot(slot_number++);
+    if (candidate.next_free != kListed) continue;
+    return Ref<Conn>::share(std::launder(reinterpret_cast<Conn*>(candidate.memory)));
+  }
+  return {};
+}
+
 void ConnSlab::collect(std::vector<Ref<Conn>>& found) {
   const std::lock_guard lock(mutex_);
   for (const auto& chunk : chunks_) {

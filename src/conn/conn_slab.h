@@ -35,6 +35,9 @@ class ConnSlab {
   void list(Conn& conn) noexcept;
   void unlist(Conn& conn) noexcept;
   Ref<Conn> find(uint64_t id) noexcept;
+  // The listed connection in the first slot from slot_number on, which becomes the number after it;
+  // null if there is none. Walks over all of them without taking memory.
+  Ref<Conn> next_listed(uint32_t& slot_number) noexcept;
   // Appends all listed connections. May throw std::bad_alloc.
   void collect(std::vector<Ref<Conn>>& found);
 
