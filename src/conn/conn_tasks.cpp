@@ -70,17 +70,20 @@ class UserTask final : public Task {
   UserData user_data_;
 };
 
-// The answer is that of reserve_posted(), unless something fails; then nothing stays counted.
+// The answer is that of reserve_posted(), unless something fails; then nothing stays counted. What
+// takes memory comes first: bytes that were counted and never come would hold up the on_writable of
+// other threads.
 Status post_payload(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noexcept {
   const size_t bytes = payload->view().size();
-  const Status room = conn.reserve_posted(bytes);
-  if (room < 0) return room;
   auto* task = new (std::nothrow) SendTask(conn, std::move(payload), counted);
-  if (task != nullptr && conn.host().loop().post(task)) return room;
-  conn.unreserve_posted(bytes);
   if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
+  const Status room = conn.reserve_posted(bytes);
+  if (room >= 0) {
+    if (conn.host().loop().post(task)) return room;
+    conn.unreserve_posted(bytes);
+  }
   delete task;
-  return refused();
+  return room < 0 ? room : refused();
 }
 
 }  // namespace
