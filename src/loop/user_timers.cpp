@@ -2,16 +2,17 @@
 #include "loop/user_timers.h"
 
 #include <algorithm>
-#include <memory>
 #include <new>
 
 namespace tcpkit {
 
 class UserTimer final : public TimerNode {
  public:
-  UserTimer(UserWork& work, const tcpkit_timer_options& options, UserData user_data) noexcept
+  UserTimer(UserWork& work, uint64_t id, const tcpkit_timer_options& options,
+            UserData user_data) noexcept
       : work_(work),
         function_(options.on_timer),
+        id_(id),
         repeat_ms_(options.repeat_ms),
         first_deadline_ms_(work.loop().deadline_in(options.delay_ms)),
         user_data_(std::move(user_data)) {}
@@ -20,7 +21,7 @@ class UserTimer final : public TimerNode {
 
   UserWork& work_;
   tcpkit_task_fn function_;
-  uint64_t id_ = 0;
+  const uint64_t id_;
   uint64_t repeat_ms_;
   uint64_t first_deadline_ms_;
   UserData user_data_;
@@ -45,15 +46,16 @@ class CallTask final : public Task {
 
 class ArmTask final : public Task {
  public:
-  explicit ArmTask(std::unique_ptr<UserTimer> timer) noexcept : timer_(std::move(timer)) {}
+  ArmTask(UserWork& work, UserTimers::node_type node) noexcept
+      : work_(work), node_(std::move(node)) {}
   void run() noexcept override {
-    UserWork& work = timer_->work_;
-    if (!work.adopt(timer_.release())) work.report_dropped_timer();
+    work_.adopt(std::move(node_));
     delete this;
   }
 
  private:
-  std::unique_ptr<UserTimer> timer_;
+  UserWork& work_;
+  UserTimers::node_type node_;
 };
 
 class StopTask final : public Task {
@@ -87,6 +89,9 @@ Status post_or_delete(Loop& loop, ConcreteTask* task) noexcept {
 
 }  // namespace
 
+UserWork::UserWork(Loop& loop, tcpkit_loop* handle, const Log& log) noexcept
+    : loop_(loop), handle_(handle), log_(log) {}
+
 UserWork::~UserWork() {
   clear();
 }
@@ -105,17 +110,21 @@ Status UserWork::post(tcpkit_task_fn function, UserData user_data) noexcept {
   return post_or_delete(loop_, task);
 }
 
+// All the memory that the timer takes is taken here, so that it cannot be lost on its way.
 Status UserWork::start_timer(const tcpkit_timer_options& options, UserData user_data,
                              uint64_t* out_timer_id) noexcept {
-  std::unique_ptr<UserTimer> timer(new (std::nothrow)
-                                       UserTimer(*this, options, std::move(user_data)));
-  if (timer == nullptr) return out_of_memory("a timer");
   const uint64_t id = next_timer_id_.fetch_add(1, std::memory_order_relaxed);
-  timer->id_ = id;
+  UserTimers made;
+  try {
+    made.emplace(id, std::make_unique<UserTimer>(*this, id, options, std::move(user_data)));
+  } catch (const std::bad_alloc&) {
+    return out_of_memory("a timer");
+  }
+  UserTimers::node_type node = made.extract(made.begin());
   if (loop_.is_home()) {
-    if (!adopt(timer.release())) return out_of_memory("a timer");
+    adopt(std::move(node));
   } else {
-    auto* task = new (std::nothrow) ArmTask(std::move(timer));
+    auto* task = new (std::nothrow) ArmTask(*this, std::move(node));
     if (task == nullptr) return out_of_memory("a timer");
     const Status status = post_or_delete(loop_, task);
     if (status != TCPKIT_OK) return status;
@@ -135,19 +144,10 @@ Status UserWork::stop_timer(uint64_t timer_id) noexcept {
   return post_or_delete(loop_, task);
 }
 
-bool UserWork::adopt(UserTimer* timer) noexcept {
-  std::unique_ptr<UserTimer> owner(timer);
-  try {
-    timers_.emplace(timer->id_, timer);
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-  loop_.timers().arm(*owner.release(), timer->first_deadline_ms_);
-  return true;
-}
-
-void UserWork::report_dropped_timer() const noexcept {
-  log_.write(TCPKIT_LOG_ERROR, "out of memory: a timer is dropped");
+void UserWork::adopt(UserTimers::node_type node) noexcept {
+  UserTimer& timer = *node.mapped();
+  timers_.insert(std::move(node));
+  loop_.timers().arm(timer, timer.first_deadline_ms_);
 }
 
 // The timer may stop itself, or be the last thing that its callback wants: so it is looked up again
@@ -169,8 +169,7 @@ void UserWork::expire(UserTimer& timer) noexcept {
     }
     return;
   }
-  timers_.erase(id);
-  std::unique_ptr<UserTimer> owner(&timer);
+  const UserTimers::node_type owner = timers_.extract(id);
   call(timer.function_, timer.user_data_.get());
 }
 
@@ -182,9 +181,8 @@ bool UserWork::remove(uint64_t timer_id) noexcept {
   }
   const auto found = timers_.find(timer_id);
   if (found == timers_.end()) return false;
-  std::unique_ptr<UserTimer> owner(found->second);
-  timers_.erase(found);
-  loop_.timers().disarm(*owner);
+  const UserTimers::node_type owner = timers_.extract(found);
+  loop_.timers().disarm(*owner.mapped());
   return true;
 }
 

@@ -4,7 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <unordered_map>
+#include <map>
+#include <memory>
 
 #include "base/log.h"
 #include "base/user_data.h"
@@ -13,13 +14,14 @@
 namespace tcpkit {
 
 class UserTimer;
+// By id. A map, since adding a node that was made elsewhere to it takes no memory.
+using UserTimers = std::map<uint64_t, std::unique_ptr<UserTimer>>;
 
 // What users may run on one loop. Home thread: that of the loop, but for the calls marked "any".
 class UserWork {
  public:
   // handle: what the users' functions are given as their loop.
-  UserWork(Loop& loop, tcpkit_loop* handle, const Log& log) noexcept
-      : loop_(loop), handle_(handle), log_(log) {}
+  UserWork(Loop& loop, tcpkit_loop* handle, const Log& log) noexcept;
   UserWork(const UserWork&) = delete;
   UserWork& operator=(const UserWork&) = delete;
   ~UserWork();
@@ -35,8 +37,7 @@ class UserWork {
 
   // For the tasks and timers themselves.
   void call(tcpkit_task_fn function, void* user_data) noexcept;
-  bool adopt(UserTimer* timer) noexcept;
-  void report_dropped_timer() const noexcept;
+  void adopt(UserTimers::node_type node) noexcept;
   void expire(UserTimer& timer) noexcept;
   bool remove(uint64_t timer_id) noexcept;
   Loop& loop() noexcept { return loop_; }
@@ -46,7 +47,7 @@ class UserWork {
   tcpkit_loop* const handle_;
   const Log& log_;
   std::atomic<uint64_t> next_timer_id_{1};
-  std::unordered_map<uint64_t, UserTimer*> timers_;
+  UserTimers timers_;
   // A repeating timer whose callback runs is freed after the callback, not inside it.
   uint64_t running_timer_id_ = 0;
   bool stop_running_timer_ = false;
