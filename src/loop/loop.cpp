@@ -51,7 +51,9 @@ Status Loop::open() noexcept {
 }
 
 void Loop::close() noexcept {
+  home_thread_.store(this_thread(), std::memory_order_relaxed);
   run_list(tasks_.close());
+  home_thread_.store(0, std::memory_order_relaxed);
 }
 
 bool Loop::post(Task* task) noexcept {

@@ -48,7 +48,8 @@ class Loop {
   // Makes a loop that does not run take tasks and watches. Its descriptors stay open until it is
   // destroyed, because a poster may be about to wake it.
   Status open() noexcept;
-  // Undoes open() for a loop that will not run: runs what was posted and refuses the rest.
+  // Undoes open() for a loop that will not run: runs what was posted, with the calling thread as
+  // its home meanwhile, and refuses the rest.
   void close() noexcept;
 
   // Runs on the calling thread, which is its home until this returns, until finish(). What was
