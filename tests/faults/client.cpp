@@ -91,9 +91,9 @@ void Client::act(Random& random) {
   }
   if (action < 60) return send_some(SIZE_MAX);
   if (action < 90) return void(read_some());
-  if (action < 93) return void(fd_ >= 0 && shutdown(fd_, SHUT_WR));
-  if (action < 95) return reset();
-  if (action < 96) return close();
+  if (action < 92) return void(fd_ >= 0 && shutdown(fd_, SHUT_WR));
+  if (action < 93) return reset();
+  if (action < 94) return close();
 }
 
 bool Client::exchanges_a_packet(int timeout_ms) {

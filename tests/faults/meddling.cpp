@@ -105,9 +105,10 @@ void Subject::meddle_with(KeptConn& kept, Random& random) {
   if (action < 75) return void(tcpkit_conn_pause_reading(conn));
   if (action < 90) return void(tcpkit_conn_resume_reading(conn));
   if (action < 94) return void(tcpkit_conn_remote_address(conn, text, sizeof text));
-  if (action < 96) return void(tcpkit_conn_shutdown(conn));
+  if (action < 96) return void(tcpkit_conn_flush(conn));
+  if (action < 97) return void(tcpkit_conn_shutdown(conn));
   if (action < 98) return void(tcpkit_conn_close(conn));
-  (void)tcpkit_conn_abort(conn);
+  if (action < 99) (void)tcpkit_conn_abort(conn);
 }
 
 void Subject::meddle_with_server(Random& random) {

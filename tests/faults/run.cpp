@@ -122,7 +122,7 @@ class Run {
     if (random_.chance(3)) (void)subject_->listen("tcp://127.0.0.1:0");
     if (clients_.size() < settings_.clients || random_.chance(4)) return add_client();
     clients_[random_.below(clients_.size())]->act(random_);
-    if (random_.chance(15)) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (random_.chance(50)) std::this_thread::sleep_for(std::chrono::microseconds(80));
   }
 
   void add_client() {
@@ -237,7 +237,8 @@ void warm_up() {
   Settings settings = settings_of(1);
   settings.runs_on_thread = true;
   settings.options.handle_signals = TCPKIT_ON;
-  Run run(settings, Plan{});
+  const Plan no_faults;
+  Run run(settings, no_faults);
   run.play();
   end();
   run.check();

@@ -71,7 +71,7 @@ Settings settings_of(uint64_t seed) {
     settings.options.proxy_timeout_ms = settings.sends_proxy_headers ? 0 : 2;
   }
   settings.clients = 1 + random.below(5);
-  settings.actions = 10 + random.below(50);
+  settings.actions = 20 + random.below(100);
   settings.rounds = random.chance(20) ? 2 : 1;
   settings.ending =
       random.one_of({Ending::kStop, Ending::kStop, Ending::kDrain, Ending::kDrain, Ending::kFree,

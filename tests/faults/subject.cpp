@@ -239,13 +239,13 @@ void Subject::play_with(tcpkit_conn* conn) {
 }
 
 void Subject::play_in_event(tcpkit_conn* conn) {
-  const uint64_t choice = draw(200);
-  if (choice < 10) (void)exposed([conn] { return tcpkit_conn_flush(conn); });
+  const uint64_t choice = draw(400);
+  if (choice < 10 || choice > 380) (void)exposed([conn] { return tcpkit_conn_flush(conn); });
   if (choice == 10) (void)tcpkit_conn_pause_reading(conn);
   if (choice == 11) (void)tcpkit_conn_shutdown(conn);
   if (choice == 12) (void)tcpkit_conn_close(conn);
   if (choice == 13) throw std::runtime_error("a callback that throws");
-  if (choice > 190) post_to(conn);
+  if (choice > 340 && choice <= 360) post_to(conn);
 }
 
 // In one of the ways that there are.
