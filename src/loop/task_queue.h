@@ -33,8 +33,8 @@ class TaskQueue {
     do {
       if (head == closed_mark()) return Pushed::kRefused;
       task->next_task = head;
-      // release: the loop that takes the list sees the task's contents. acquire: whoever has to wake
-      // the loop sees what was made before reopen().
+      // release: the loop that takes the list sees the task's contents. acquire: whoever has to
+      // wake the loop sees what was made before reopen().
     } while (!head_.compare_exchange_weak(head, task, std::memory_order_acq_rel,
                                           std::memory_order_relaxed));
     return head == nullptr ? Pushed::kFirst : Pushed::kMore;

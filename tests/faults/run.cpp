@@ -249,7 +249,7 @@ void run_many(uint64_t first_seed, uint64_t usual, const Theme& theme) {
   warm_up();
   const bool chosen = std::getenv("TCPKIT_FAULT_SEED") != nullptr;
   const uint64_t first = from_environment("TCPKIT_FAULT_SEED", first_seed);
-  const uint64_t by_default = chosen ? 1 : is_slow() ? usual / 8 : usual;
+  const uint64_t by_default = chosen ? 1 : is_slow() ? usual / 2 : usual;
   const uint64_t runs = from_environment("TCPKIT_FAULT_RUNS", by_default);
   for (uint64_t seed = first; seed < first + runs; ++seed) {
     run_seed(seed, theme);
