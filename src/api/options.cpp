@@ -1,6 +1,7 @@
 // tcpkit_server_options_*, tcpkit_server_option_*, and the init functions of what a server is
 // created from.
 #include "api/guard.h"
+#include "api/option_info.h"
 #include "server/option_table.h"
 
 using namespace tcpkit;
@@ -38,18 +39,5 @@ size_t tcpkit_server_option_count(void) {
 }
 
 tcpkit_status tcpkit_server_option_at(size_t index, tcpkit_option_info* out_info) {
-  tcpkit_option_info info = TCPKIT_OPTION_INFO_INIT;
-  const Status status = copy_struct(out_info, info, "out_info");
-  if (status != TCPKIT_OK) return status;
-  if (index >= option_table().size()) {
-    return fail(TCPKIT_E_NOT_FOUND, "index %zu: there are %zu options", index,
-                option_table().size());
-  }
-  const OptionRow& row = option_table()[index];
-  info.key = row.key;
-  info.value_syntax = row.value_syntax;
-  info.default_text = row.default_text;
-  info.help = row.help;
-  fill_struct(*out_info, info);
-  return TCPKIT_OK;
+  return describe_option(option_table(), index, out_info);
 }

@@ -1,9 +1,9 @@
-// The table of options, and the resolving of a struct by it. Text is read in option_text.cpp.
+// The table of options of a server, and what its rows cannot say: processors, framings, fields that
+// depend on each other.
 #include "server/option_table.h"
 
 #include <sched.h>
 
-#include <cstring>
 #include <limits>
 
 namespace tcpkit {
@@ -18,62 +18,41 @@ constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
 
 #define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)
 
-struct KeyAndOffset {
-  const char* key;
-  size_t offset;
-};
+constexpr NamedValue kOversizeNames[] = {{"close", TCPKIT_OVERSIZE_CLOSE},
+                                         {"discard", TCPKIT_OVERSIZE_DISCARD}};
+constexpr NamedValue kLogLevelNames[] = {{"off", TCPKIT_LOG_OFF},
+                                         {"error", TCPKIT_LOG_ERROR},
+                                         {"warning", TCPKIT_LOG_WARNING},
+                                         {"info", TCPKIT_LOG_INFO},
+                                         {"debug", TCPKIT_LOG_DEBUG}};
+constexpr NamedValue kProxyNames[] = {{"off", TCPKIT_PROXY_OFF},
+                                      {"optional", TCPKIT_PROXY_OPTIONAL},
+                                      {"required", TCPKIT_PROXY_REQUIRED}};
+constexpr NamedValue kAtLimitNames[] = {{"reset", TCPKIT_AT_LIMIT_RESET},
+                                        {"wait", TCPKIT_AT_LIMIT_WAIT}};
 
-constexpr OptionRow number(KeyAndOffset field, OptionType type, const char* default_text,
-                           const char* help) {
-  const char* syntax = type == OptionType::kSize           ? "BYTES"
-                       : type == OptionType::kMilliseconds ? "MS"
-                                                           : "N";
-  return {field.key, type, field.offset, syntax, default_text, help};
-}
-
-constexpr OptionRow with_range(OptionRow row, uint64_t fallback, uint64_t smallest,
-                               uint64_t largest) {
-  row.fallback = fallback;
-  row.smallest = smallest;
-  row.largest = largest;
-  return row;
-}
-
-constexpr OptionRow or_unlimited(OptionRow row) {
-  row.may_be_unlimited = true;
-  return row;
-}
-
-constexpr OptionRow choice(KeyAndOffset field, OptionType type, const char* syntax,
-                           const char* default_text, const char* help) {
-  return {field.key, type, field.offset, syntax, default_text, help};
-}
-
-constexpr OptionRow on_or_off(KeyAndOffset field, const char* default_text, const char* help) {
-  OptionRow row = choice(field, OptionType::kSwitch, "on|off", default_text, help);
-  row.fallback = default_text[1] == 'n' ? TCPKIT_ON : TCPKIT_OFF;
-  row.largest = TCPKIT_OFF;
-  return row;
+constexpr OptionRow framing_of(OptionField field, const char* syntax, const char* default_text,
+                               const char* help) {
+  return {field.key, OptionType::kFraming, field.offset, syntax, default_text, help};
 }
 
 using enum OptionType;
 
 constexpr OptionRow kTable[] = {
-    choice({TCPKIT_FIELD(listen)}, kText, "ADDRESS[,ADDRESS...]", "none",
-           "Addresses to listen on: tcp://HOST:PORT, tcp4://, tcp6://, unix:///PATH, fd://N."),
+    text_of({TCPKIT_FIELD(listen)}, "ADDRESS[,ADDRESS...]", "none",
+            "Addresses to listen on: tcp://HOST:PORT, tcp4://, tcp6://, unix:///PATH, fd://N."),
     with_range(number({TCPKIT_FIELD(loops)}, kCount32, "processors", "Event loops, each a thread."),
                0, 1, 255),
-    choice({TCPKIT_FIELD(framing)}, kFraming,
-           "none|line|crlf|nul|len1|len2be|len2le|len3be|len3le|len4be|len4le|len8be|len8le|"
-           "varint|varlong|kafka|minecraft|mqtt|fixed:N|separator:TEXT",
-           "none", "How the byte stream is cut into packets."),
+    framing_of({TCPKIT_FIELD(framing)},
+               "none|line|crlf|nul|len1|len2be|len2le|len3be|len3le|len4be|len4le|len8be|len8le|"
+               "varint|varlong|kafka|minecraft|mqtt|fixed:N|separator:TEXT",
+               "none", "How the byte stream is cut into packets."),
     or_unlimited(with_range(
         number({TCPKIT_FIELD(max_packet_size)}, kSize, "1m", "Most bytes of one packet."), 1u << 20,
         1, kMaxBlock)),
-    with_range(choice({TCPKIT_FIELD(oversize)}, kOversize, "close|discard", "close",
-                      "What happens to larger packets: the connection closes, or they are "
-                      "skipped."),
-               TCPKIT_OVERSIZE_CLOSE, 0, TCPKIT_OVERSIZE_DISCARD),
+    choice({TCPKIT_FIELD(oversize)}, kOversizeNames, "close|discard", "close",
+           "What happens to larger packets: the connection closes, or they are "
+           "skipped."),
     on_or_off({TCPKIT_FIELD(deliver_tail)}, "off",
               "Deliver what follows the last whole packet when a stream ends."),
     with_range(number({TCPKIT_FIELD(read_buffer_size)}, kSize, "512k",
@@ -105,17 +84,27 @@ constexpr OptionRow kTable[] = {
     or_unlimited(with_range(number({TCPKIT_FIELD(max_accepts_per_second)}, kCount64, "unlimited",
                                    "Connections accepted per second, with bursts of as many."),
                             TCPKIT_UNLIMITED, 1, kMaxTime)),
-    with_range(choice({TCPKIT_FIELD(at_limit)}, kAtLimit, "reset|wait", "reset",
-                      "New connections at max_connections or max_accepts_per_second."),
-               TCPKIT_AT_LIMIT_RESET, 0, TCPKIT_AT_LIMIT_WAIT),
-    with_range(choice({TCPKIT_FIELD(proxy_protocol)}, kProxyProtocol, "off|optional|required",
-                      "off", "Whether connections begin with a PROXY header, version 1 or 2."),
-               TCPKIT_PROXY_OFF, 0, TCPKIT_PROXY_REQUIRED),
-    choice({TCPKIT_FIELD(proxy_trusted)}, kText, "NETWORK[,NETWORK...]", "none",
-           "Networks that may send a PROXY header: 10.0.0.0/8, ::1, unix, all."),
+    choice({TCPKIT_FIELD(at_limit)}, kAtLimitNames, "reset|wait", "reset",
+           "New connections at max_connections or max_accepts_per_second."),
+    choice({TCPKIT_FIELD(proxy_protocol)}, kProxyNames, "off|optional|required", "off",
+           "Whether connections begin with a PROXY header, version 1 or 2."),
+    text_of({TCPKIT_FIELD(proxy_trusted)}, "NETWORK[,NETWORK...]", "none",
+            "Networks that may send a PROXY header: 10.0.0.0/8, ::1, unix, all."),
     or_unlimited(with_range(number({TCPKIT_FIELD(proxy_timeout_ms)}, kMilliseconds, "5000",
                                    "Time for the PROXY header."),
                             5000, 1, kMaxTime)),
+    on_or_off({TCPKIT_FIELD(tls_or_plain)}, "off",
+              "Connections may also be plain: the first byte tells."),
+    or_unlimited(with_range(number({TCPKIT_FIELD(handshake_timeout_ms)}, kMilliseconds, "10000",
+                                   "Time for the TLS handshake."),
+                            10'000, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(max_handshakes)}, kCount64, "unlimited",
+                                   "TLS handshakes under way at once; see at_limit for more."),
+                            TCPKIT_UNLIMITED, 1, kMaxTime)),
+    or_unlimited(with_range(number({TCPKIT_FIELD(handshake_quantum_ms)}, kMilliseconds, "10",
+                                   "Time per turn that handshakes may use before the others of "
+                                   "their loop have their turn."),
+                            10, 1, kMaxTime)),
     with_range(number({TCPKIT_FIELD(tick_interval_ms)}, kMilliseconds, "1000",
                       "Time between metrics updates."),
                1000, 1, kMaxTime),
@@ -174,70 +163,29 @@ constexpr OptionRow kTable[] = {
                       "SO_SNDBUF of accepted connections."),
                0, 1, 0x7FFFFFFF),
     on_or_off({TCPKIT_FIELD(handle_signals)}, "on", "Running ends at SIGINT and SIGTERM."),
-    with_range(choice({TCPKIT_FIELD(log_level)}, kLogLevel, "off|error|warning|info|debug",
-                      "warning", "What is logged."),
-               TCPKIT_LOG_WARNING, 0, TCPKIT_LOG_DEBUG),
+    choice({TCPKIT_FIELD(log_level)}, kLogLevelNames, "off|error|warning|info|debug", "warning",
+           "What is logged."),
 };
 
 #undef TCPKIT_FIELD
 
-uint64_t usable_processors() noexcept {
+uint32_t usable_processors() noexcept {
   cpu_set_t usable;
   CPU_ZERO(&usable);
   if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 1;
   const int count = CPU_COUNT(&usable);
-  return static_cast<uint64_t>(count < 1 ? 1 : count > 255 ? 255 : count);
+  return static_cast<uint32_t>(count < 1 ? 1 : count > 255 ? 255 : count);
 }
 
-bool is_32_bit(OptionType type) noexcept {
-  return type == kCount32 || is_choice(type);
-}
-
-uint64_t read_field(const void* field, OptionType type) noexcept {
-  if (is_32_bit(type)) {
-    uint32_t value;
-    std::memcpy(&value, field, sizeof value);
-    return value;
-  }
-  uint64_t value;
-  std::memcpy(&value, field, sizeof value);
-  return value;
-}
-
-void write_field(void* field, OptionType type, uint64_t value) noexcept {
-  if (is_32_bit(type)) {
-    const auto narrow = static_cast<uint32_t>(value);
-    std::memcpy(field, &narrow, sizeof narrow);
-  } else {
-    std::memcpy(field, &value, sizeof value);
-  }
-}
-
-static_assert(sizeof(size_t) == sizeof(uint64_t), "fields of type size_t are read as 64 bits");
-
-Status resolve_number(const OptionRow& row, void* field) noexcept {
-  const uint64_t value = read_field(field, row.type);
-  if (value == 0) {
-    const bool by_machine = std::strcmp(row.key, "loops") == 0;
-    write_field(field, row.type, by_machine ? usable_processors() : row.fallback);
+Status set_framing(const OptionRow& row, const char* text, tcpkit_framing& framing) noexcept {
+  tcpkit_framing parsed = TCPKIT_FRAMING_INIT;
+  const Status status = tcpkit_framing_parse(text, &parsed);
+  if (status == TCPKIT_OK) {
+    framing = parsed;
     return TCPKIT_OK;
   }
-  if (row.may_be_unlimited && value == UINT64_MAX) return TCPKIT_OK;
-  if (value >= row.smallest && value <= row.largest) return TCPKIT_OK;
-  return fail(TCPKIT_E_INVALID_ARGUMENT, "options: %s is %llu, outside %llu to %llu", row.key,
-              static_cast<unsigned long long>(value), static_cast<unsigned long long>(row.smallest),
-              static_cast<unsigned long long>(row.largest));
-}
-
-Status resolve_choice(const OptionRow& row, void* field) noexcept {
-  const uint64_t value = read_field(field, row.type);
-  if (value == 0) {
-    write_field(field, row.type, row.fallback);
-    return TCPKIT_OK;
-  }
-  if (value <= row.largest) return TCPKIT_OK;
-  return fail(TCPKIT_E_INVALID_ARGUMENT, "options: %s is %d, which is none of its constants",
-              row.key, static_cast<int>(value));
+  const LastError cause = last_error();
+  return fail(status, "%s: \"%s\": %.256s", row.key, text, cause.message);
 }
 
 }  // namespace
@@ -246,18 +194,18 @@ std::span<const OptionRow> option_table() noexcept {
   return kTable;
 }
 
+Status set_option_from_text(tcpkit_server_options& options, const char* key,
+                            const char* text) noexcept {
+  const OptionRow* row = find_option(option_table(), key);
+  if (row == nullptr) return TCPKIT_E_UNKNOWN_OPTION;
+  if (row->type == kFraming) return set_framing(*row, text, options.framing);
+  return set_field(*row, &options, text);
+}
+
 Status resolve_options(tcpkit_server_options& options) noexcept {
-  for (const OptionRow& row : kTable) {
-    void* field = reinterpret_cast<unsigned char*>(&options) + row.offset;
-    Status status = TCPKIT_OK;
-    if (row.type == kText || row.type == kFraming) continue;
-    if (is_choice(row.type)) {
-      status = resolve_choice(row, field);
-    } else {
-      status = resolve_number(row, field);
-    }
-    if (status != TCPKIT_OK) return status;
-  }
+  if (options.loops == 0) options.loops = usable_processors();
+  const Status status = resolve_fields(kTable, &options);
+  if (status != TCPKIT_OK) return status;
   if (options.low_watermark == 0) {
     options.low_watermark = options.high_watermark / 4;
   } else if (options.low_watermark > options.high_watermark) {

@@ -10,10 +10,6 @@
 namespace tcpkit::test {
 namespace {
 
-bool is_32_bit(OptionType type) {
-  return type == OptionType::kCount32 || is_choice(type);
-}
-
 bool has_number(const OptionRow& row) {
   return row.type != OptionType::kText && row.type != OptionType::kFraming;
 }
