@@ -4,7 +4,8 @@ include(CMakePackageConfigHelpers)
 
 set(tcpkit_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tcpkit")
 
-# Two sets of targets, because only users of the static library need libuv to be found.
+# Two sets of targets, because only users of the static library need libuv and
+# OpenSSL to be found.
 install(TARGETS tcpkit EXPORT tcpkitTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS tcpkit_static EXPORT tcpkitStaticTargets

@@ -38,7 +38,7 @@ endfunction()
 tcpkit_add_library(tcpkit SHARED)
 tcpkit_add_library(tcpkit_static STATIC)
 
-# Before 1.0 each minor version is an ABI of its own: libtcpkit.so.0.2.
+# Before 1.0 each minor version is an ABI of its own: libtcpkit.so.0.3.
 set(tcpkit_map "${PROJECT_SOURCE_DIR}/cmake/tcpkit.map")
 set_target_properties(tcpkit PROPERTIES
   VERSION ${PROJECT_VERSION}

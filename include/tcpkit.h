@@ -1,4 +1,5 @@
-/* tcpkit: TCP servers with framing, back-pressure, limits and metrics on libuv. The C interface.
+/* tcpkit: TCP and TLS servers with framing, back-pressure, limits and metrics on libuv. The C
+ * interface.
  *
  * Rules that hold for every declaration (docs/abi.md has the reasons):
  *  - Whatever can fail returns a tcpkit_status: TCPKIT_OK (0) or a negative number; only sends have
@@ -44,11 +45,11 @@ extern "C" {
 /* ---- Version ------------------------------------------------------------------------------- */
 
 #define TCPKIT_VERSION_MAJOR 0
-#define TCPKIT_VERSION_MINOR 2
+#define TCPKIT_VERSION_MINOR 3
 #define TCPKIT_VERSION_PATCH 0
 /** Version of this header as one number: major * 1000000 + minor * 1000 + patch. */
-#define TCPKIT_VERSION_NUMBER 2000u
-#define TCPKIT_VERSION_TEXT "0.2.0"
+#define TCPKIT_VERSION_NUMBER 3000u
+#define TCPKIT_VERSION_TEXT "0.3.0"
 
 /** Version of the library that is loaded, in the form of TCPKIT_VERSION_NUMBER.
  *  Thread: any. Since: 0.1. */
@@ -111,6 +112,24 @@ enum {
   TCPKIT_E_UNEXPECTED_EOF = -504,   /* the stream ended inside a value or packet */
   TCPKIT_E_BAD_PROXY_HEADER = -505, /* the PROXY header is missing, malformed or not trusted */
 
+  TCPKIT_E_TLS = -601, /* the TLS handshake or a record failed; the close info says how */
+  /** the peer does not speak TLS: plain HTTP, or bytes that are no record */
+  TCPKIT_E_TLS_NOT_TLS = -602,
+  TCPKIT_E_TLS_NO_COMMON = -603, /* no version, cipher or group that both sides take */
+  TCPKIT_E_TLS_ALERT = -604,     /* the peer refused with an alert; the close info names it */
+  /** the stream ended without close_notify: the end of the data may be missing */
+  TCPKIT_E_TLS_TRUNCATED = -605,
+  /** a certificate, key, response or setting cannot be used; the message names file and cause */
+  TCPKIT_E_TLS_CREDENTIALS = -606,
+  TCPKIT_E_TLS_NO_CERTIFICATE = -611,  /* the peer sent no certificate and has to */
+  TCPKIT_E_TLS_UNTRUSTED = -612,       /* the peer's chain ends at no trusted certificate */
+  TCPKIT_E_TLS_SELF_SIGNED = -613,     /* the same, and it is self-signed */
+  TCPKIT_E_TLS_EXPIRED = -614,         /* a certificate of the peer has expired */
+  TCPKIT_E_TLS_NOT_YET_VALID = -615,   /* a certificate of the peer is not valid yet */
+  TCPKIT_E_TLS_WRONG_HOST = -616,      /* the certificate is for another host name */
+  TCPKIT_E_TLS_WRONG_PURPOSE = -617,   /* the certificate is not for this use */
+  TCPKIT_E_TLS_BAD_CERTIFICATE = -618, /* anything else that is wrong with the peer's chain */
+
   TCPKIT_E_CALLBACK = -901, /* a callback failed or threw */
   TCPKIT_E_INTERNAL = -999  /* a defect of tcpkit; please report it */
 };
@@ -124,6 +143,7 @@ enum {
   TCPKIT_CLASS_RESOURCE = 3, /* out of something: -3xx */
   TCPKIT_CLASS_NETWORK = 4,  /* the system or the network: -4xx */
   TCPKIT_CLASS_PROTOCOL = 5, /* what the peer sent: -5xx */
+  TCPKIT_CLASS_TLS = 6,      /* TLS, certificates: -6xx */
   TCPKIT_CLASS_INTERNAL = 9  /* callbacks and defects: -9xx */
 };
 
@@ -160,6 +180,7 @@ typedef struct tcpkit_conn tcpkit_conn;     /* one connection; reference counted
 typedef struct tcpkit_buffer tcpkit_buffer; /* bytes that many sends may share; reference counted */
 typedef struct tcpkit_loop tcpkit_loop;     /* one event loop thread; lives as long as its server */
 typedef struct tcpkit_framer tcpkit_framer; /* cuts a byte stream into packets, without any I/O */
+typedef struct tcpkit_tls tcpkit_tls;       /* certificates, keys, trust and settings of TLS */
 
 /** Frees what user_data owns. */
 typedef void (*tcpkit_free_fn)(void *user_data);
@@ -573,11 +594,17 @@ typedef struct tcpkit_metrics {
   uint64_t rate_timeouts;      /* connections that ended with TCPKIT_CLOSE_RATE_TIMEOUT */
   /** connections closed at once because no descriptor was left (TCPKIT_AT_LIMIT_RESET) */
   uint64_t refused_by_files;
+  /* since 0.3 */
+  uint64_t tls_handshakes;        /* handshakes that succeeded, resumed ones included */
+  uint64_t tls_resumed;           /* those that resumed a session */
+  uint64_t tls_failures;          /* handshakes that failed, timeouts included */
+  uint64_t tls_handshakes_now;    /* under way now */
+  uint64_t refused_by_handshakes; /* connections closed at once for max_handshakes */
 } tcpkit_metrics;
 #define TCPKIT_METRICS_INIT                                                                      \
   {                                                                                              \
     sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                           \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -609,7 +636,11 @@ enum {
   TCPKIT_CLOSE_LIMIT = 15,
   TCPKIT_CLOSE_PROXY_ERROR = 16,   /* no PROXY header where one is required, or a malformed one */
   TCPKIT_CLOSE_PROXY_TIMEOUT = 17, /* proxy_timeout_ms passed before the PROXY header was whole */
-  TCPKIT_CLOSE_RATE_TIMEOUT = 18   /* the peer fell behind min_receive_rate */
+  TCPKIT_CLOSE_RATE_TIMEOUT = 18,  /* the peer fell behind min_receive_rate */
+  TCPKIT_CLOSE_TLS_ERROR = 19,     /* the handshake or a record failed; see status and detail */
+  TCPKIT_CLOSE_TLS_TRUNCATED = 20, /* the peer ended its stream without close_notify */
+  TCPKIT_CLOSE_HANDSHAKE_TIMEOUT =
+      21 /* handshake_timeout_ms passed before the handshake was done */
 };
 
 /** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
@@ -625,6 +656,12 @@ typedef struct tcpkit_close_info {
   int32_t sys_errno;      /* errno of the failed system call, else 0 */
   uint64_t unsent_bytes;  /* bytes that were queued and that the kernel did not take */
   uint64_t partial_bytes; /* bytes of a packet whose end never came */
+  /* since 0.3 */
+  /** more about a failure of TLS, such as "alert 48: unknown CA (received)"; "" if there is none;
+   *  borrowed like info */
+  const char *detail;
+  int32_t tls_alert; /* number of the alert that was received or sent (RFC 8446, 6), else -1 */
+  uint32_t reserved; /* zero */
 } tcpkit_close_info;
 
 /* ---- Callbacks ----------------------------------------------------------------------------- */
@@ -650,8 +687,9 @@ typedef void (*tcpkit_task_fn)(tcpkit_loop *loop, void *user_data);
 typedef struct tcpkit_handlers {
   uint32_t struct_size;
   uint32_t reserved; /* zero */
-  /** a connection was accepted, and its PROXY header read if there is one; first callback of a
-   *  connection, except that one whose header fails has on_close only */
+  /** a connection was accepted, its PROXY header read and its TLS handshake done if there are such;
+   *  first callback of a connection, except that one whose header or handshake fails has on_close
+   *  only */
   tcpkit_conn_fn on_open;
   tcpkit_data_fn on_data;   /* bytes arrived; only without framing */
   tcpkit_data_fn on_packet; /* a packet arrived; only with framing */
@@ -668,9 +706,14 @@ typedef struct tcpkit_handlers {
   tcpkit_conn_fn on_writable;
   /** the server drains: say goodbye; the connection closes once it is idle (tcpkit_server_drain) */
   tcpkit_conn_fn on_drain;
+  /* since 0.3 */
+  tcpkit_conn_fn on_tls; /* the handshake that tcpkit_conn_start_tls began is done */
 } tcpkit_handlers;
-#define TCPKIT_HANDLERS_INIT \
-  { sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define TCPKIT_HANDLERS_INIT                                                                      \
+  {                                                                                               \
+    sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+        NULL                                                                                      \
+  }
 
 /** Sets up a table like TCPKIT_HANDLERS_INIT does. NULL is ignored.
  *  Thread: any. Since: 0.1. */
@@ -685,8 +728,8 @@ typedef struct tcpkit_strategy {
   /** for each connection, before on_open, which comes also if this closes it; Thread: loop */
   tcpkit_conn_fn on_accept;
   tcpkit_metrics_fn on_metrics; /* each tick, before the user's handler; Thread: the first loop */
-  /** once after each stop, after the last callback of the last connection; Thread: the caller of
-   *  stop, wait or run that sees the end */
+  /** once after each stop, after the last callback of the last connection, and after a start that
+   *  failed behind on_start; Thread: the caller of stop, wait, run or start that sees the end */
   tcpkit_server_fn on_stop;
   void *user_data;
   tcpkit_free_fn user_data_free;
@@ -697,6 +740,266 @@ typedef struct tcpkit_strategy {
 /** Sets up a table like TCPKIT_STRATEGY_INIT does. NULL is ignored.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API void tcpkit_strategy_init(tcpkit_strategy *strategy);
+
+/* ---- Options as text ------------------------------------------------------------------------ */
+
+/** Description of one option that can be set from text; all texts are static. */
+typedef struct tcpkit_option_info {
+  uint32_t struct_size;
+  uint32_t reserved;        /* zero */
+  const char *key;          /* "max_packet_size" */
+  const char *value_syntax; /* "BYTES", "MS", "N", "on|off", "close|discard" */
+  const char *default_text; /* "1m" */
+  const char *help;         /* one sentence */
+} tcpkit_option_info;
+#define TCPKIT_OPTION_INFO_INIT \
+  { sizeof(tcpkit_option_info), 0, NULL, NULL, NULL, NULL }
+
+/** Sets up a description like TCPKIT_OPTION_INFO_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.1. */
+TCPKIT_API void tcpkit_option_info_init(tcpkit_option_info *info);
+
+/* ---- TLS ----------------------------------------------------------------------------------- */
+
+/** A version of TLS. */
+typedef int32_t tcpkit_tls_version;
+enum {
+  TCPKIT_TLS_DEFAULT = 0, /* least: TCPKIT_TLS_1_2; most: the newest that the library has */
+  TCPKIT_TLS_1_2 = 0x0303,
+  TCPKIT_TLS_1_3 = 0x0304
+};
+
+/** Whether clients must show a certificate. */
+typedef int32_t tcpkit_tls_client_auth;
+enum {
+  TCPKIT_TLS_CLIENT_AUTH_DEFAULT = 0,  /* TCPKIT_TLS_CLIENT_AUTH_OFF */
+  TCPKIT_TLS_CLIENT_AUTH_OFF = 1,      /* they are not asked */
+  TCPKIT_TLS_CLIENT_AUTH_OPTIONAL = 2, /* they are asked; what they show must be valid */
+  TCPKIT_TLS_CLIENT_AUTH_REQUIRED = 3  /* without a valid one the handshake fails */
+};
+
+/** How sessions are resumed. */
+typedef int32_t tcpkit_tls_resumption;
+enum {
+  TCPKIT_TLS_RESUMPTION_DEFAULT = 0, /* TCPKIT_TLS_RESUMPTION_TICKETS */
+  TCPKIT_TLS_RESUMPTION_TICKETS = 1, /* by tickets, which the clients keep */
+  TCPKIT_TLS_RESUMPTION_CACHE = 2,   /* from a cache of session_cache_size sessions on the server */
+  TCPKIT_TLS_RESUMPTION_OFF = 3      /* not at all */
+};
+
+/** For tickets: none after a handshake. */
+#define TCPKIT_TLS_NO_TICKETS UINT32_MAX
+
+/** A certificate chain with its key, each in PEM, from a file or from memory. All of it is borrowed
+ *  until the create call returns. */
+typedef struct tcpkit_tls_certificate {
+  uint32_t struct_size;
+  uint32_t reserved;      /* zero */
+  const char *chain_file; /* the certificate first, then the intermediate ones */
+  const char *key_file;   /* default: chain_file, or chain_pem, holds the key too */
+  tcpkit_slice chain_pem; /* in place of chain_file */
+  tcpkit_slice key_pem;   /* in place of key_file */
+  /** OCSP response in DER to staple; a missing file is an error, an outdated response is left out */
+  const char *ocsp_file;
+  /** host names that it is for, comma-separated, "*.example.org" for one label; default: those of
+   *  its subject alternative names */
+  const char *names;
+} tcpkit_tls_certificate;
+#define TCPKIT_TLS_CERTIFICATE_INIT \
+  { sizeof(tcpkit_tls_certificate), 0, NULL, NULL, {NULL, 0}, {NULL, 0}, NULL, NULL }
+
+/** Sets up a certificate like TCPKIT_TLS_CERTIFICATE_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API void tcpkit_tls_certificate_init(tcpkit_tls_certificate *certificate);
+
+/** Writes the passphrase of an encrypted key to buffer and returns its length, 0 if there is none.
+ *  file is the key's, "" for one in memory.
+ *  Thread: the caller of the create or reload call. */
+typedef size_t (*tcpkit_tls_passphrase_fn)(const char *file, char *buffer, size_t buffer_size,
+                                           void *user_data);
+/** One line of key material in the format of SSLKEYLOGFILE, borrowed until the callback returns.
+ *  Thread: any, several at a time. */
+typedef void (*tcpkit_tls_key_log_fn)(const char *line, void *user_data);
+/** Chooses credentials for a host name that a client asks for (SNI); "" if it names none. NULL: those
+ *  of the server. What it returns must live until the handshake is done.
+ *  Thread: loop, several at a time. */
+typedef tcpkit_tls *(*tcpkit_tls_choose_fn)(const char *server_name, void *user_data);
+
+/** Credentials and settings of TLS; zero means the default. Texts and certificates are borrowed until
+ *  tcpkit_tls_create returns; it copies them, and reload reads the same files again. The names of
+ *  the fields of text and numbers are also the keys of tcpkit_tls_options_set. */
+typedef struct tcpkit_tls_options {
+  uint32_t struct_size;
+  uint32_t certificate_count;
+  /** several: an RSA and an ECDSA one for the same names, and others for other names (SNI); a client
+   *  that names none of them gets the first */
+  const tcpkit_tls_certificate *certificates;
+  const char *cert_file; /* one more certificate, before those: its chain */
+  const char *key_file;  /* its key; default: in cert_file */
+  const char *ocsp_file; /* its OCSP response */
+  /** host names, comma-separated, for which a throw-away certificate and key are made, in place of
+   *  cert_file; for experiments and tests: nobody trusts it */
+  const char *self_signed;
+  const char *ca_file; /* certificates to trust, PEM */
+  const char *ca_dir;  /* folder of them, named by hash (openssl rehash) */
+  tcpkit_slice ca_pem; /* the same from memory */
+  /** trust what the system trusts too; default: only for clients, and only without ca_ above */
+  tcpkit_switch system_trust;
+  tcpkit_tls_version min_version; /* default TCPKIT_TLS_1_2 */
+  tcpkit_tls_version max_version; /* default: the newest */
+  tcpkit_tls_client_auth client_auth;
+  tcpkit_tls_resumption resumption;
+  uint32_t tickets;    /* tickets after a handshake of TLS 1.3; default 1; at most 16 */
+  const char *ciphers; /* TLS 1.2, in the notation of OpenSSL; default: forward secrecy, AEAD */
+  const char *cipher_suites; /* TLS 1.3, colon-separated; default: those of OpenSSL */
+  const char *groups;        /* key exchange, colon-separated; default X25519:P-256:P-384 */
+  const char *alpn;          /* protocols, comma-separated, the preferred one first; default none */
+  /** how long a session can be resumed; default 7200000; at most a week */
+  uint64_t session_lifetime_ms;
+  uint64_t session_cache_size; /* sessions with TCPKIT_TLS_RESUMPTION_CACHE; default 20480 */
+  /** age at which ticket keys are replaced; those before are taken for session_lifetime_ms more;
+   *  default 3600000; TCPKIT_UNLIMITED: only by tcpkit_tls_set_ticket_keys */
+  uint64_t ticket_rotation_ms;
+  /** clients take any certificate for any host, from anybody; default off. For experiments only */
+  tcpkit_switch insecure_accept_any_certificate;
+  uint32_t reserved;                   /* zero */
+  tcpkit_tls_passphrase_fn passphrase; /* of encrypted keys; may be NULL */
+  tcpkit_tls_key_log_fn on_key_log;    /* may be NULL; whoever has its lines can decrypt */
+  tcpkit_tls_choose_fn choose;         /* may be NULL */
+  void *user_data;
+  tcpkit_free_fn user_data_free;
+} tcpkit_tls_options;
+#define TCPKIT_TLS_OPTIONS_INIT                                                                  \
+  {                                                                                              \
+    sizeof(tcpkit_tls_options), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0}, 0, 0, 0, \
+        0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL             \
+  }
+
+/** Sets up options like TCPKIT_TLS_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API void tcpkit_tls_options_init(tcpkit_tls_options *options);
+
+/** Sets one option from text, like tcpkit_server_options_set. text is borrowed until create for all
+ *  options of text. Returns TCPKIT_E_UNKNOWN_OPTION or TCPKIT_E_BAD_VALUE, whose message names key and
+ *  text, TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_tls_options_set(tcpkit_tls_options *options, const char *key,
+                                                const char *text);
+
+/** Number of options that tcpkit_tls_options_set knows.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API size_t tcpkit_tls_option_count(void);
+
+/** Describes option number index, from 0. Returns TCPKIT_E_NOT_FOUND, TCPKIT_E_INVALID_ARGUMENT or
+ *  TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_tls_option_at(size_t index, tcpkit_option_info *out_info);
+
+/** Loads and checks everything: files, keys that fit their certificates, settings. options may be NULL;
+ *  a certificate is required for servers only. Free it with tcpkit_tls_free; servers that use it keep
+ *  it, and their last connection keeps user_data. Returns
+ *  TCPKIT_E_TLS_CREDENTIALS, whose message names file and cause, TCPKIT_E_INVALID_ARGUMENT,
+ *  TCPKIT_E_STRUCT_SIZE or TCPKIT_E_NO_MEMORY.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_tls_create(const tcpkit_tls_options *options, tcpkit_tls **out_tls);
+
+/** Gives up the caller's hold on credentials. NULL is ignored.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API void tcpkit_tls_free(tcpkit_tls *tls);
+
+/** Reads all files again, checks everything, and only then lets new handshakes use it; open
+ *  connections go on, ticket keys stay. Returns what tcpkit_tls_create does; then what was in force
+ *  still is.
+ *  Thread: any, one at a time. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_tls_reload(tcpkit_tls *tls);
+
+/** How often credentials were loaded: 1 after create, one more after each successful reload.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API uint64_t tcpkit_tls_generation(const tcpkit_tls *tls);
+
+/** When the first certificate of ours expires, in milliseconds since 1970-01-01 UTC;
+ *  TCPKIT_UNLIMITED without a certificate.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API uint64_t tcpkit_tls_expires_at_ms(const tcpkit_tls *tls);
+
+/** Bytes of one ticket key. */
+#define TCPKIT_TLS_TICKET_KEY_SIZE 80
+
+/** Sets the keys of tickets, key_count times TCPKIT_TLS_TICKET_KEY_SIZE random bytes, so that all
+ *  servers of a fleet take each other's: the first one makes new tickets, the others are still taken.
+ *  At most 16. From then on they are not replaced by themselves. Returns TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_tls_set_ticket_keys(tcpkit_tls *tls, const void *keys,
+                                                    size_t key_count);
+
+/** Which side of the handshake we are. */
+typedef int32_t tcpkit_tls_role;
+enum { TCPKIT_TLS_SERVER = 1, TCPKIT_TLS_CLIENT = 2 };
+
+/** How a plain connection goes over to TLS. */
+typedef struct tcpkit_start_tls_options {
+  uint32_t struct_size;
+  tcpkit_tls_role role; /* required */
+  tcpkit_tls *tls;      /* required; kept until the connection has ended */
+  /** client: host name or IP address that the peer's certificate must be for, sent as SNI if it is a
+   *  name; required unless any certificate is accepted; copied */
+  const char *server_name;
+} tcpkit_start_tls_options;
+#define TCPKIT_START_TLS_OPTIONS_INIT \
+  { sizeof(tcpkit_start_tls_options), 0, NULL, NULL }
+
+/** Sets up options like TCPKIT_START_TLS_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API void tcpkit_start_tls_options_init(tcpkit_start_tls_options *options);
+
+/** Goes over from plain to TLS (STARTTLS). What was sent before leaves in clear; what is sent from now
+ *  on waits for the handshake. Bytes of the peer that came in clear behind the last packet or data
+ *  delivered end the connection: somebody may have put them there. on_tls comes when the handshake is
+ *  done. Returns TCPKIT_E_WRONG_THREAD, TCPKIT_E_CLOSED, TCPKIT_E_INVALID_ARGUMENT (also if it speaks
+ *  TLS already), TCPKIT_E_STRUCT_SIZE or TCPKIT_E_NO_MEMORY.
+ *  Thread: loop. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_conn_start_tls(tcpkit_conn *conn,
+                                               const tcpkit_start_tls_options *options);
+
+/** What a handshake agreed on. Texts are borrowed until on_close returns, and never NULL. */
+typedef struct tcpkit_tls_info {
+  uint32_t struct_size;
+  tcpkit_tls_version version;
+  const char *cipher;       /* "TLS_AES_128_GCM_SHA256" */
+  const char *group;        /* "x25519"; "" after a resumption without key exchange */
+  const char *alpn;         /* "h2"; "" if none was agreed on */
+  const char *server_name;  /* SNI; "" if none was sent */
+  uint64_t handshake_us;    /* from its first byte to its end */
+  int32_t resumed;          /* 1 if a session was resumed, else 0 */
+  int32_t peer_verified;    /* 1 if the peer has shown a certificate and it is valid, else 0 */
+  const char *peer_subject; /* "CN=client,O=Example"; "" without a certificate */
+  /** subject alternative names, comma-separated: "DNS:a.example,IP:192.0.2.7"; "" without */
+  const char *peer_names;
+  uint8_t peer_sha256[32];    /* fingerprint of the peer's certificate; zero without */
+  uint64_t peer_certificates; /* certificates in the peer's verified chain, 0 without */
+} tcpkit_tls_info;
+#define TCPKIT_TLS_INFO_INIT \
+  { sizeof(tcpkit_tls_info), 0, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, {0}, 0 }
+
+/** Sets up an info like TCPKIT_TLS_INFO_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.3. */
+TCPKIT_API void tcpkit_tls_info_init(tcpkit_tls_info *info);
+
+/** Tells what the handshake of a connection agreed on. Returns TCPKIT_E_NOT_FOUND if it is plain or its
+ *  handshake is not done, TCPKIT_E_WRONG_THREAD, TCPKIT_E_STRUCT_SIZE or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_conn_tls_info(const tcpkit_conn *conn, tcpkit_tls_info *out_info);
+
+/** Certificate number index of the peer's verified chain in DER, its own being 0; borrowed until
+ *  on_close returns. Returns TCPKIT_E_NOT_FOUND, TCPKIT_E_WRONG_THREAD or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop. Since: 0.3. */
+TCPKIT_API tcpkit_status tcpkit_conn_tls_peer_certificate(const tcpkit_conn *conn, size_t index,
+                                                          tcpkit_slice *out_der);
+
+/** SSL object of OpenSSL of the connection, NULL if it is plain. An escape hatch: borrowed, to be
+ *  asked, not to be read, written or shut down.
+ *  Thread: loop. Since: 0.3. */
+TCPKIT_API void *tcpkit_conn_native_tls(const tcpkit_conn *conn);
 
 /* ---- Server options ------------------------------------------------------------------------ */
 
@@ -814,12 +1117,26 @@ typedef struct tcpkit_server_options {
   /** how far behind min_receive_rate a peer may fall, counted anew for each packet; default 5000; at
    *  most 1800000 */
   uint64_t receive_rate_grace_ms;
+  /* since 0.3 */
+  /** connections speak TLS with these credentials; create keeps a reference; default: plain */
+  tcpkit_tls *tls;
+  /** connections may also be plain: the first byte tells; one that has sent nothing when
+   *  handshake_timeout_ms has passed is plain and waits for the server to speak; default off */
+  tcpkit_switch tls_or_plain;
+  uint32_t reserved2;            /* zero */
+  uint64_t handshake_timeout_ms; /* time for the TLS handshake; default 10000; TCPKIT_UNLIMITED */
+  /** handshakes that may be under way at once; more connections are reset, or wait, by at_limit;
+   *  default TCPKIT_UNLIMITED */
+  uint64_t max_handshakes;
+  /** time per turn of a loop that handshakes may use before open connections are served; default
+   *  10; TCPKIT_UNLIMITED */
+  uint64_t handshake_quantum_ms;
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
         0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0                                                                                         \
+        0, NULL, 0, 0, 0, 0, 0                                                                    \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -835,22 +1152,6 @@ TCPKIT_API void tcpkit_server_options_init(tcpkit_server_options *options);
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_server_options_set(tcpkit_server_options *options, const char *key,
                                                    const char *text);
-
-/** Description of one option that can be set from text; all texts are static. */
-typedef struct tcpkit_option_info {
-  uint32_t struct_size;
-  uint32_t reserved;        /* zero */
-  const char *key;          /* "max_packet_size" */
-  const char *value_syntax; /* "BYTES", "MS", "N", "on|off", "close|discard" */
-  const char *default_text; /* "1m" */
-  const char *help;         /* one sentence */
-} tcpkit_option_info;
-#define TCPKIT_OPTION_INFO_INIT \
-  { sizeof(tcpkit_option_info), 0, NULL, NULL, NULL, NULL }
-
-/** Sets up a description like TCPKIT_OPTION_INFO_INIT does. NULL is ignored.
- *  Thread: any. Since: 0.1. */
-TCPKIT_API void tcpkit_option_info_init(tcpkit_option_info *info);
 
 /** Number of options that tcpkit_server_options_set knows.
  *  Thread: any. Since: 0.1. */
@@ -883,9 +1184,12 @@ typedef struct tcpkit_listen_options {
   uint32_t backlog;
   tcpkit_switch reuse_port;
   tcpkit_switch dual_stack;
+  /* since 0.3 */
+  tcpkit_switch tls; /* whether connections from here speak TLS; default on if options.tls is set */
+  uint32_t reserved; /* zero */
 } tcpkit_listen_options;
 #define TCPKIT_LISTEN_OPTIONS_INIT \
-  { sizeof(tcpkit_listen_options), 0, 0, 0 }
+  { sizeof(tcpkit_listen_options), 0, 0, 0, 0, 0 }
 
 /** Sets up options like TCPKIT_LISTEN_OPTIONS_INIT does. NULL is ignored.
  *  Thread: any. Since: 0.1. */
