@@ -68,6 +68,8 @@ template <>
 inline constexpr uint32_t kFrozenSize<tcpkit_metrics> = 168;
 template <>
 inline constexpr uint32_t kFrozenSize<tcpkit_drain_report> = 40;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_tls_options> = 208;
 
 // Copies a caller's struct over copy, which holds the INIT values: what struct_size does not cover
 // keeps them.
