@@ -57,11 +57,17 @@ Status send_many_slices(Conn& conn, const tcpkit_slice* slices, size_t slice_cou
 }  // namespace
 
 const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
-  static constexpr std::array<const char*, 19> kNames = {
-      "UNKNOWN",       "LOCAL",       "ABORTED",       "PEER_FIN",     "PEER_RESET",
-      "FRAME_TOO_BIG", "FRAME_ERROR", "CALLBACK",      "SHUTDOWN",     "TIMEOUT",
-      "IO_ERROR",      "NO_MEMORY",   "IDLE_TIMEOUT",  "READ_TIMEOUT", "WRITE_TIMEOUT",
-      "LIMIT",         "PROXY_ERROR", "PROXY_TIMEOUT", "RATE_TIMEOUT"};
+  static constexpr std::array<const char*, 22> kNames = {"UNKNOWN",       "LOCAL",
+                                                         "ABORTED",       "PEER_FIN",
+                                                         "PEER_RESET",    "FRAME_TOO_BIG",
+                                                         "FRAME_ERROR",   "CALLBACK",
+                                                         "SHUTDOWN",      "TIMEOUT",
+                                                         "IO_ERROR",      "NO_MEMORY",
+                                                         "IDLE_TIMEOUT",  "READ_TIMEOUT",
+                                                         "WRITE_TIMEOUT", "LIMIT",
+                                                         "PROXY_ERROR",   "PROXY_TIMEOUT",
+                                                         "RATE_TIMEOUT",  "TLS_ERROR",
+                                                         "TLS_TRUNCATED", "HANDSHAKE_TIMEOUT"};
   const auto index = static_cast<size_t>(reason);
   return reason > 0 && index < kNames.size() ? kNames[index] : kNames[0];
 }

@@ -94,6 +94,24 @@ Status make_limits(const tcpkit_server_options& options, ConnConfig& config) {
   return config.proxy.trusted.parse(options.proxy_trusted);
 }
 
+uint64_t ns_of(uint64_t ms) noexcept {
+  return ms > UINT64_MAX / 1'000'000 ? UINT64_MAX : ms * 1'000'000;
+}
+
+Status make_tls(const tcpkit_server_options& options, ConnConfig& config) {
+  config.tls.or_plain = options.tls_or_plain == TCPKIT_ON;
+  config.tls.handshake_timeout_ms = options.handshake_timeout_ms;
+  config.tls.max_handshakes = options.max_handshakes;
+  config.tls.handshake_quantum_ns = ns_of(options.handshake_quantum_ms);
+  if (options.tls == nullptr) {
+    if (!config.tls.or_plain) return TCPKIT_OK;
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "options: tls_or_plain needs tls: with which keys?");
+  }
+  config.tls.credentials = Ref<TlsCredentials>::share(TlsCredentials::from_handle(options.tls));
+  if (config.tls.credentials->can_serve()) return TCPKIT_OK;
+  return fail(TCPKIT_E_INVALID_ARGUMENT, "options: tls has no certificate, which a server needs");
+}
+
 uint32_t timeout_of(uint64_t ms) noexcept {
   return ms == TCPKIT_UNLIMITED ? TimeoutLimits::kNever : static_cast<uint32_t>(ms);
 }
@@ -108,13 +126,11 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   status = make_framing(setup);
   if (status != TCPKIT_OK) return status;
   ConnConfig& config = *setup.config;
-  const uint64_t quantum_ms = resolved.read_quantum_ms;
   config.log = Log(resolved.log_level, config.handlers.on_log, config.handlers.user_data);
   config.deliver_tail = resolved.deliver_tail == TCPKIT_ON;
   config.max_packet_size = resolved.max_packet_size;
   config.read_buffer_size = resolved.read_buffer_size;
-  config.read_quantum_ns =
-      quantum_ms > UINT64_MAX / 1'000'000 ? UINT64_MAX : quantum_ms * 1'000'000;
+  config.read_quantum_ns = ns_of(resolved.read_quantum_ms);
   config.close_timeout_ms = resolved.close_timeout_ms;
   config.flow = {resolved.high_watermark, resolved.low_watermark, resolved.max_queued_bytes,
                  resolved.max_buffered_bytes, resolved.pause_above_high == TCPKIT_ON};
@@ -124,6 +140,7 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
                      static_cast<uint32_t>(resolved.receive_rate_grace_ms)};
   config.tick_interval_ms = resolved.tick_interval_ms;
   status = make_limits(resolved, config);
+  if (status == TCPKIT_OK) status = make_tls(resolved, config);
   if (status != TCPKIT_OK) return status;
   if (!config.fork_guard.arm()) {
     return fail_errno(errno, "cannot map the page that tells a fork");

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "conn/conn_host.h"
+#include "conn/conn_tls.h"
 
 namespace tcpkit {
 namespace {
@@ -97,9 +98,10 @@ bool Conn::attach() noexcept {
   return false;
 }
 
-void Conn::open() noexcept {
+void Conn::open(Transport transport) noexcept {
   in_event_ = true;
-  if (!expect_proxy_header()) announce();
+  is_tls_wanted_ = transport == Transport::kTls;
+  if (!expect_proxy_header()) begin_transport();
   end_event();
 }
 
@@ -137,6 +139,8 @@ void Conn::disarm_timer() noexcept {
 // The first cause is the one that is told.
 void Conn::begin_close(const CloseCause& cause) noexcept {
   if (state() != ConnState::kOpen) return;
+  // What waits for a handshake will never leave.
+  if (prelude_ == Prelude::kHandshake) return fail_now(cause);
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kClose);
@@ -172,6 +176,7 @@ void Conn::finish_turn() noexcept {
 void Conn::end_event() noexcept {
   if (ended_) return;
   in_event_ = true;
+  if (prelude_ == Prelude::kHandshake && stash_ != nullptr) refuse_clear_bytes();
   if (state() != ConnState::kClosed && has_output() && !waits_writable_) flush_output();
   if (above_high_.load(std::memory_order_relaxed)) leave_high();
   if (host_.draining()) close_if_idle();
@@ -204,6 +209,10 @@ void Conn::advance_close() noexcept {
     return;
   }
   const bool closing = state() == ConnState::kFlushing;
+  if (closing || shutdown_wanted_) {
+    say_goodbye();
+    if (has_sealed_rest()) return closing ? arm_close_timer() : void();
+  }
   if (!write_shut_ && (closing ? !peer_ended_ : shutdown_wanted_)) {
     write_shut_ = true;
     shut_down_writing(fd());
@@ -236,7 +245,8 @@ void Conn::update_interest() noexcept {
 // about to speak: it gets a moment for that, so that a restart turns nobody away.
 void Conn::close_if_idle() noexcept {
   constexpr uint64_t kFreshMs = 1000;
-  if (state() != ConnState::kOpen || stash_ != nullptr || has_output() || !all_sent()) return;
+  if (state() != ConnState::kOpen || prelude_ != Prelude::kNone) return;
+  if (stash_ != nullptr || has_output() || !all_sent()) return;
   const uint64_t age_ms = wall_ms() - connected_at_ms_;
   if (total_read() == 0 && age_ms < kFreshMs) {
     const uint64_t deadline = host_.loop().deadline_in(kFreshMs - age_ms);
@@ -248,7 +258,7 @@ void Conn::close_if_idle() noexcept {
 
 void Conn::on_timer() noexcept {
   if (state() == ConnState::kClosed) return;  // ended earlier in this turn, whose end finishes it
-  if (awaits_proxy_ && state() == ConnState::kOpen) return proxy_overdue();
+  if (prelude_ != Prelude::kNone && state() == ConnState::kOpen) return prelude_overdue();
   if (state() == ConnState::kOpen) return check_timeouts();
   if (state() == ConnState::kLingering) {
     // All of it was handed to the kernel; the peer just does not end its stream.
@@ -275,7 +285,7 @@ void Conn::stop_now() noexcept {
 // What the peer has sent by now is still served.
 void Conn::drain() noexcept {
   if (state() != ConnState::kOpen) return;
-  if (awaits_proxy_) return fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
+  if (!is_announced()) return fail_now({TCPKIT_CLOSE_SHUTDOWN, TCPKIT_OK, 0});
   const tcpkit_handlers& handlers = host_.config().handlers;
   in_event_ = true;
   try {
@@ -291,8 +301,16 @@ void Conn::drain() noexcept {
 // ---- The end ----
 
 tcpkit_close_info Conn::close_info() const noexcept {
-  return {sizeof(tcpkit_close_info), cause_.reason, cause_.status,
-          cause_.error_number,       unsent_bytes_, partial_bytes_};
+  const TlsFailure* failure = tls_ == nullptr ? nullptr : tls_->session.failure();
+  return {sizeof(tcpkit_close_info),
+          cause_.reason,
+          cause_.status,
+          cause_.error_number,
+          unsent_bytes_,
+          partial_bytes_,
+          failure == nullptr ? "" : failure->detail.c_str(),
+          failure == nullptr ? -1 : failure->alert,
+          0};
 }
 
 // Under the lock, so that no other thread asks the kernel about a descriptor that is somebody
@@ -307,10 +325,15 @@ void Conn::give_up_descriptor() noexcept {
 void Conn::finish_close() noexcept {
   in_event_ = true;  // what the handlers ask of this connection changes nothing any more
   drop_event_output();
+  say_goodbye();
+  if (tls_ != nullptr) uncount_handshake();
   disarm_timer();
   unsent_bytes_ += queue_.bytes() + posted_bytes_.load(std::memory_order_relaxed);
-  if (stash_ != nullptr && partial_bytes_ == 0) partial_bytes_ = stash_->size();
+  if (stash_ != nullptr && partial_bytes_ == 0) {
+    partial_bytes_ = static_cast<uint32_t>(stash_->size());
+  }
   queue_.clear(host_.blocks());
+  drop_tls_output();
   publish_queued();
   drop_stash();
   give_up_descriptor();
@@ -320,6 +343,7 @@ void Conn::finish_close() noexcept {
   run_close_handlers(close_info());
   ended_ = true;
   user_data_ = UserData();
+  if (tls_ != nullptr) tls_->end();
   host_.conn_gone(counted_peer());
   release();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "base/bytes.h"
@@ -21,6 +22,8 @@
 namespace tcpkit {
 
 class ConnHost;
+class TlsSession;
+struct ConnTls;
 
 // Why a connection ends.
 struct CloseCause {
@@ -83,10 +86,16 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Status set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept;
   Status set_receive_rate(uint32_t bytes_per_second, uint32_t grace_ms) noexcept;
   bool find_tlv(uint8_t type, ByteView& value) const noexcept;
+  // host may be null; it is copied.
+  Status start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role role,
+                   const char* host) noexcept;
+  // Null if it is plain, or the handshake is not done.
+  TlsSession* tls_session() const noexcept;
+  ssl_st* native_tls() const noexcept;
 
   // For the host and the tasks, on the home thread.
   bool attach() noexcept;  // false: it cannot be served; errno or a log line says why
-  void open() noexcept;
+  void open(Transport transport) noexcept;
   void stop_now() noexcept;
   void drain() noexcept;
   void finish_turn() noexcept;
@@ -114,17 +123,22 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   struct Received;
   void read_ready();
   bool receive_into(Received& received) noexcept;
-  void account_read(size_t bytes) noexcept;
+  void begin_receiving(Received& received) noexcept;
+  void note_no_bytes(Received& received, int error_number) noexcept;
+  void join_received(Received& received, size_t bytes) noexcept;
+  void note_arrival(size_t bytes) noexcept;
+  void count_read(size_t bytes) noexcept;
   void deliver(Received& received);
   void deliver_packets(Received& received);
   bool cut_next(ByteView& rest, WholeFrame& frame) noexcept;
   void stop_cutting(const CutResult& cut) noexcept;
   void keep_rest(const Received& received) noexcept;
-  bool grow_stash() noexcept;
+  bool grow_stash(size_t least_room) noexcept;
   Block* take_stash(size_t bytes) noexcept;
   bool can_keep(size_t bytes) const noexcept;
   void drop_stash() noexcept;
   void list_to_deliver() noexcept;
+  void deliver_kept();
   void discard_input() noexcept;
   void end_of_stream();
   void deliver_tail();
@@ -133,9 +147,12 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void framing_failed(Status status) noexcept;
   void pause_reading(uint8_t reason) noexcept;
   void resume_reading(uint8_t reason) noexcept;
-  bool may_deliver() const noexcept { return state() == ConnState::kOpen && pauses_ == 0; }
+  bool may_deliver() const noexcept {
+    return state() == ConnState::kOpen && pauses_ == 0 && prelude_ != Prelude::kHandshake;
+  }
   bool wants_input() const noexcept {
-    return !peer_ended_ && (state() != ConnState::kOpen || pauses_ == 0);
+    if (peer_ended_) return false;
+    return state() != ConnState::kOpen || pauses_ == 0 || prelude_ == Prelude::kHandshake;
   }
 
   // conn_write.cpp
@@ -156,6 +173,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void write_event_output() noexcept;
   void write_queue() noexcept;
   void account_written(size_t bytes) noexcept;
+  void note_progress() noexcept;
   void write_failed(int error_number) noexcept;
   // Whether bytes can still leave: those that other threads sent before a close may come after it.
   bool write_open() const noexcept {
@@ -163,15 +181,47 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   }
   // Nothing is queued here, or on its way here from other threads.
   bool all_sent() const noexcept {
-    return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0;
+    return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0 &&
+           !has_sealed_rest();
   }
+
+  // conn_tls.cpp
+  void begin_transport() noexcept;
+  void arm_handshake_timer() noexcept;
+  bool take_prelude(Received& received);
+  void prelude_overdue() noexcept;
+  Status begin_handshake(const Ref<TlsCredentials>& credentials, tcpkit_tls_role role,
+                         const char* host) noexcept;
+  void read_handshake();
+  void step_handshake();
+  void finish_handshake();
+  void uncount_handshake() noexcept;
+  void tls_failed() noexcept;
+  void refuse_clear_bytes() noexcept;
+  bool receive_sealed(Received& received) noexcept;
+  bool open_input(Received& received, size_t sealed_bytes) noexcept;
+  bool has_untold_end() const noexcept;
+  void tell_tls_end();
+  bool is_truncated() noexcept;
+  IoResult transmit(std::span<iovec> pieces) noexcept;
+  IoResult transmit_sealed(std::span<const iovec> pieces) noexcept;
+  void take_sealed_output() noexcept;
+  size_t send_sealed_now(ByteView bytes) noexcept;
+  void sealed_has_left() noexcept;
+  bool flush_sealed() noexcept;
+  bool may_seal() noexcept;
+  void write_clear() noexcept;
+  void say_goodbye() noexcept;
+  void drop_tls_output() noexcept;
+  size_t sealed_plain_bytes() const noexcept;
+  bool has_sealed_rest() const noexcept;
 
   // conn_proxy.cpp
   bool expect_proxy_header() noexcept;
   bool take_proxy_header(Received& received);
   bool keep_proxy_header(const ProxyHeader& header) noexcept;
   bool admit_proxied() noexcept;
-  bool end_without_header();
+  bool end_in_prelude();
   PeerAddress counted_peer() const noexcept;
   void proxy_failed(tcpkit_close_reason reason, const char* why) noexcept;
   void proxy_done() noexcept;
@@ -229,6 +279,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
 
   // Of watched_events_: the descriptor is not in the epoll set.
   static constexpr uint32_t kNotWatched = UINT32_MAX;
+  // What is awaited before the user's bytes.
+  enum class Prelude : uint8_t { kNone, kProxyHeader, kFirstByte, kHandshake };
   // Bits of pauses_.
   static constexpr uint8_t kPausedByUser = 1;
   static constexpr uint8_t kPausedByOutput = 2;
@@ -248,13 +300,14 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // More than high_watermark bytes were queued, or were on their way here. Set by the thread whose
   // send found that, cleared by the loop; see leave_high().
   std::atomic<bool> above_high_{false};
-  uint8_t pauses_ = 0;            // why nothing is read
-  bool has_undelivered_ = false;  // the stash holds bytes that were not offered to the framer yet
+  uint8_t pauses_ = 0;  // why nothing is read
   bool in_event_ = false;
+  Prelude prelude_ = Prelude::kNone;
   bool flushing_ = false;        // the free function of a sent buffer must not write
   bool waits_writable_ = false;  // the kernel's buffer is full
   std::atomic<bool> announced_{false};
   // In bits, since a connection has 400 bytes.
+  bool has_undelivered_ : 1 = false;  // the stash holds bytes that the framer was not shown yet
   bool listed_to_deliver_ : 1 = false;
   bool listed_in_turn_ : 1 = false;
   bool peer_ended_ : 1 = false;
@@ -263,21 +316,23 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool write_broken_ : 1 = false;  // a write failed; reading finds the end
   bool ended_ : 1 = false;         // the last callback has run
   bool drained_by_force_ : 1 = false;
-  bool awaits_proxy_ : 1 = false;     // the PROXY header is not whole
+  bool is_tls_wanted_ : 1 = false;    // of the listener
+  bool handshake_began_ : 1 = false;  // the peer has sent some of it
   bool counted_proxied_ : 1 = false;  // the address in it was admitted
+  uint32_t partial_bytes_ = 0;        // of a packet, so they fit
   // Written once, before on_open; read by any thread.
   std::atomic<const ProxyInfo*> proxy_{nullptr};
 
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
+  std::unique_ptr<ConnTls> tls_;  // null: plain
   UserData user_data_;
   CloseHandlers close_handlers_;
   ConnTimeouts timeouts_;
   CloseCause cause_{0, TCPKIT_OK, 0};
   uint32_t needed_bytes_ = 0;  // size of the frame that the stash begins, if its header told
   uint64_t unsent_bytes_ = 0;
-  uint64_t partial_bytes_ = 0;
 
   std::atomic<uint64_t> total_read_{0};
   std::atomic<uint64_t> total_written_{0};

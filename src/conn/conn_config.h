@@ -10,6 +10,7 @@
 #include "conn/trusted_networks.h"
 #include "framing/framing.h"
 #include "metrics/counters.h"
+#include "tls/credentials.h"
 
 namespace tcpkit {
 
@@ -23,7 +24,14 @@ struct FlowLimits {
 };
 
 // Those that are for all connections together, in the order of their names.
-enum class ServerLimit : uint8_t { kConnections, kPerAddress, kPerPrefix, kAcceptRate, kBuffered };
+enum class ServerLimit : uint8_t {
+  kConnections,
+  kPerAddress,
+  kPerPrefix,
+  kAcceptRate,
+  kBuffered,
+  kHandshakes
+};
 
 // Who may tell by a PROXY header that the connection is of somebody else, and must.
 struct ProxySettings {
@@ -34,6 +42,15 @@ struct ProxySettings {
   bool trusts(const PeerAddress& peer) const noexcept {
     return mode != TCPKIT_PROXY_OFF && trusted.contains(peer);
   }
+};
+
+// How connections come to speak TLS.
+struct TlsConfig {
+  Ref<TlsCredentials> credentials;  // null: only by start_tls
+  bool or_plain = false;
+  uint64_t handshake_timeout_ms = TCPKIT_UNLIMITED;
+  uint64_t max_handshakes = TCPKIT_UNLIMITED;
+  uint64_t handshake_quantum_ns = UINT64_MAX;
 };
 
 // Shared by the server and by every loop's host, so that a connection that outlives its server can
@@ -52,6 +69,7 @@ struct ConnConfig {
   FlowLimits flow;
   TimeoutLimits timeouts;
   ProxySettings proxy;
+  TlsConfig tls;
   std::unique_ptr<Admission> admission;  // null: no limit by address or rate
 
   // Takes a connection that was admitted off all counts; counted is the address that was. Any
@@ -70,9 +88,9 @@ struct ConnConfig {
   void warn_of_limit(ServerLimit limit) const noexcept {
     const uint32_t bit = 1u << static_cast<unsigned>(limit);
     if ((warned_limits.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
-    static constexpr const char* kNames[] = {"max_connections", "max_connections_per_address",
-                                             "max_connections_per_prefix", "max_accepts_per_second",
-                                             "max_buffered_bytes"};
+    static constexpr const char* kNames[] = {
+        "max_connections",        "max_connections_per_address", "max_connections_per_prefix",
+        "max_accepts_per_second", "max_buffered_bytes",          "max_handshakes"};
     log.write(TCPKIT_LOG_WARNING, "%s is reached", kNames[static_cast<unsigned>(limit)]);
   }
   ForkGuard fork_guard;
@@ -83,6 +101,7 @@ struct ConnConfig {
   bool waits_at_limit = false;
   mutable Gauge accept_slots;
   mutable Gauge buffered_bytes;
+  mutable Gauge handshakes;  // under way
   mutable std::atomic<uint64_t> refused_sends{0};
   mutable std::atomic<uint32_t> warned_limits{0};
 };

@@ -102,7 +102,7 @@ void Conn::posted_arrived(size_t bytes) noexcept {
 // What the loop's output buffer holds is nobody's yet: the kernel may take it.
 void Conn::publish_queued() noexcept {
   const uint64_t before = published_bytes_;
-  const uint64_t now = queue_.bytes();
+  const uint64_t now = queue_.bytes() + sealed_plain_bytes();
   if (now == before) return;
   published_bytes_ = now;
   if (now > before) {
@@ -184,7 +184,7 @@ void Conn::begin_reading_time() noexcept {
 // Arms the timer for the first deadline, unless it comes earlier anyway: activity moves deadlines
 // away, and then the timer finds nothing due and is armed again.
 void Conn::schedule_timeouts() noexcept {
-  if (state() != ConnState::kOpen || awaits_proxy_) return;
+  if (state() != ConnState::kOpen || prelude_ != Prelude::kNone) return;
   const ConnTimeouts::Next next = timeouts_.next_after(host_.loop().now_ms(), running_timeouts());
   if (next.kind == ConnTimeouts::Kind::kNone) return;
   if (armed() && deadline_ms() <= next.deadline_ms) return;

@@ -15,7 +15,8 @@ ConnHost::ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noe
 
 Status ConnHost::open() noexcept {
   if (read_buffer_ == nullptr) {
-    const size_t size = kFrontBytes + config_->read_buffer_size;
+    // Behind what is read there is room for a record that ends in it and began before.
+    const size_t size = kFrontBytes + config_->read_buffer_size + kRecordRoom;
     read_buffer_.reset(new (std::nothrow) uint8_t[size]);
     if (read_buffer_ == nullptr) {
       return fail(TCPKIT_E_NO_MEMORY, "out of memory for a read buffer of %zu bytes", size);
@@ -33,7 +34,7 @@ void ConnHost::refuse(int fd, const PeerAddress& peer) noexcept {
   config_->leave(config_->counted_peer(peer));
 }
 
-void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
+void ConnHost::open_conn(int fd, const SocketAddress& peer, Transport transport) noexcept {
   if (stopping_) return refuse(fd, PeerAddress(peer));
   const ConnSlab::Place place = slab_.take();
   if (place.memory == nullptr) {
@@ -48,7 +49,7 @@ void ConnHost::open_conn(int fd, const SocketAddress& peer) noexcept {
   counters_.accepted.add(1);
   ++open_count_;
   slab_.list(*conn);
-  conn->open();
+  conn->open(transport);
 }
 
 void ConnHost::conn_gone(const PeerAddress& counted) noexcept {
@@ -105,6 +106,7 @@ void ConnHost::finish_touched() noexcept {
 }
 
 bool ConnHost::finish_turn() noexcept {
+  handshake_ns_ = 0;
   finish_touched();
   Conn* waiting = first_to_deliver_;
   first_to_deliver_ = last_to_deliver_ = nullptr;

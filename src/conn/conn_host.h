@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 #include "loop/user_timers.h"
 #include "metrics/counters.h"
+#include "tls/engine.h"
 
 namespace tcpkit {
 
@@ -24,6 +25,8 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   // Bytes kept free in front of the read buffer: what a connection has kept of a packet is put
   // there, so that the framer sees it and the new bytes in one piece.
   static constexpr size_t kFrontBytes = 4096;
+  // The largest record of TLS, opened, and a byte.
+  static constexpr size_t kRecordRoom = (16u << 10) + 1;
 
   ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noexcept;
   ConnHost(const ConnHost&) = delete;
@@ -55,7 +58,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   void unreserve_one() noexcept { load_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Opens an accepted descriptor that was counted by reserve_one().
-  void open_conn(int fd, const SocketAddress& peer) noexcept;
+  void open_conn(int fd, const SocketAddress& peer, Transport transport) noexcept;
   // For an opened loop that will not run: refuses what was handed to it.
   void abandon() noexcept;
   // Closes a descriptor that was counted but will not be served. Any thread.
@@ -82,6 +85,11 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
     return offset <= in_hand_.size() && bytes.size() <= in_hand_.size() - offset;
   }
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
+  // Opened when it is needed first; null if memory ran out.
+  TlsEngine* tls_engine() noexcept { return tls_engine_.open() ? &tls_engine_ : nullptr; }
+  // The time that handshakes may use in this turn.
+  bool may_handshake() const noexcept { return handshake_ns_ < config_->tls.handshake_quantum_ns; }
+  void count_handshake_time(uint64_t ns) noexcept { handshake_ns_ += ns; }
   void add_to_turn(Conn& conn) noexcept;
   void add_to_deliver(Conn& conn) noexcept;
   void conn_gone(const PeerAddress& counted) noexcept;
@@ -107,6 +115,8 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   UserWork work_;
   BlockPool blocks_;
   EventOutput event_output_;
+  TlsEngine tls_engine_;
+  uint64_t handshake_ns_ = 0;
   ConnSlab slab_;
   LoopCounters counters_;
   std::unique_ptr<uint8_t[]> read_buffer_;

@@ -37,11 +37,11 @@ bool Conn::expect_proxy_header() noexcept {
   if (proxy.mode == TCPKIT_PROXY_OFF) return false;
   if (!proxy.trusts(peer_)) {
     if (proxy.mode == TCPKIT_PROXY_OPTIONAL) return false;
-    awaits_proxy_ = true;
+    prelude_ = Prelude::kProxyHeader;
     proxy_failed(TCPKIT_CLOSE_PROXY_ERROR, "its address is not in proxy_trusted");
     return true;
   }
-  awaits_proxy_ = true;
+  prelude_ = Prelude::kProxyHeader;
   if (proxy.timeout_ms != TCPKIT_UNLIMITED) {
     host_.loop().timers().arm(*this, host_.loop().deadline_in(proxy.timeout_ms));
   }
@@ -126,20 +126,21 @@ PeerAddress Conn::counted_peer() const noexcept {
 }
 
 void Conn::proxy_done() noexcept {
-  awaits_proxy_ = false;
+  prelude_ = Prelude::kNone;
   disarm_timer();
-  announce();
+  begin_transport();
 }
 
-// The stream ended while the header was awaited. True: what came was not the begin of one after
+// The stream ended before the user knew of it. True: what came was not the begin of a header after
 // all, and the user has it. Where the user pauses instead, the end is read again later.
-bool Conn::end_without_header() {
+bool Conn::end_in_prelude() {
   if (stash_ == nullptr) {
     fail_now({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
     return false;
   }
   const ByteView bytes{stash_->data(), stash_->size()};
-  if (host_.config().proxy.mode != TCPKIT_PROXY_OPTIONAL || has_proxy_signature(bytes)) {
+  if (host_.config().proxy.mode != TCPKIT_PROXY_OPTIONAL || has_proxy_signature(bytes) ||
+      is_tls_wanted_) {
     proxy_failed(TCPKIT_CLOSE_PROXY_ERROR, "it ended inside the header");
     return false;
   }

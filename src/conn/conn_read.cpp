@@ -25,6 +25,8 @@ namespace {
 // Room that a large stash grows by at least, and the room below which it grows.
 constexpr size_t kStashStep = 64u << 10;
 constexpr size_t kSmallRoom = 4096;
+// Most bytes per read until the user knows the connection: they have to fit into the TLS engine.
+constexpr size_t kPreludeBytes = 16u << 10;
 
 // The packets of one event: counted at its end, also if a callback throws, and the one that a
 // callback has in hand told to the host.
@@ -84,59 +86,82 @@ void Conn::on_ready(uint32_t events) noexcept {
 
 void Conn::read_ready() {
   if (state() != ConnState::kOpen) return discard_input();
+  if (prelude_ == Prelude::kHandshake) return read_handshake();
   Received received{Quantum(host_.config().read_quantum_ns), {}};
   while (may_deliver() && !has_undelivered_ && receive_into(received)) {
     deliver(received);
-    if (!received.filled || received.quantum.over()) return;
+    if (!received.filled || received.quantum.over()) break;
   }
-  if (received.ended) end_of_stream();
+  if (received.ended) return end_of_stream();
+  tell_tls_end();
 }
 
 // False if there was nothing, or the end.
 bool Conn::receive_into(Received& received) noexcept {
-  const size_t kept = stash_ == nullptr ? 0 : stash_->size();
-  received.in_stash = kept > ConnHost::kFrontBytes;
-  received.fresh = !owes_bytes();
-  if (received.in_stash && !grow_stash()) return false;
+  if (tls_ != nullptr) [[unlikely]]
+    return receive_sealed(received);
+  begin_receiving(received);
+  if (received.in_stash && !grow_stash(0)) return false;
   uint8_t* const buffer = received.in_stash ? stash_->bytes() + stash_->end : host_.read_buffer();
-  const size_t limit = host_.config().read_buffer_size;
+  size_t limit = host_.config().read_buffer_size;
+  if (prelude_ != Prelude::kNone) [[unlikely]]
+    limit = std::min(limit, kPreludeBytes);
   const size_t size = received.in_stash ? std::min(stash_->room(), limit) : limit;
   const IoResult result = receive(fd(), buffer, size);
   if (result.bytes == 0) {
-    received.ended = result.error_number == 0;
-    if (result.error_number != 0 && result.error_number != EAGAIN) {
-      receive_failed(result.error_number);
-    }
+    note_no_bytes(received, result.error_number);
     return false;
   }
-  account_read(result.bytes);
+  note_arrival(result.bytes);
+  count_read(result.bytes);
   received.filled = result.bytes == size;
+  join_received(received, result.bytes);
+  return true;
+}
+
+void Conn::begin_receiving(Received& received) noexcept {
+  received.in_stash = stash_ != nullptr && stash_->size() > ConnHost::kFrontBytes;
+  received.fresh = !owes_bytes();
+}
+
+void Conn::note_no_bytes(Received& received, int error_number) noexcept {
+  received.ended = error_number == 0;
+  if (error_number != 0 && error_number != EAGAIN) receive_failed(error_number);
+}
+
+// Puts what was kept of a packet in front of the bytes that came.
+void Conn::join_received(Received& received, size_t bytes) noexcept {
   if (received.in_stash) {
-    stash_->end += static_cast<uint32_t>(result.bytes);
+    stash_->end += static_cast<uint32_t>(bytes);
     received.bytes = {stash_->data(), stash_->size()};
-    return true;
+    return;
   }
+  uint8_t* const buffer = host_.read_buffer();
+  const size_t kept = stash_ == nullptr ? 0 : stash_->size();
   if (kept > 0) {
     std::memcpy(buffer - kept, stash_->data(), kept);
     drop_stash();
   }
-  received.bytes = {buffer - kept, kept + result.bytes};
-  return true;
+  received.bytes = {buffer - kept, kept + bytes};
 }
 
-void Conn::account_read(size_t bytes) noexcept {
-  host_.own_counters().read_bytes.add(bytes);
-  const uint64_t total = total_read_.load(std::memory_order_relaxed) + bytes;
-  total_read_.store(total, std::memory_order_relaxed);
-  read_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+void Conn::note_arrival(size_t bytes) noexcept {
   if (timeouts_.watch_reads()) timeouts_.note_read(host_.loop().now_ms());
   if (timeouts_.watch_rate()) timeouts_.note_rate(host_.loop().now_ms(), bytes);
 }
 
+// The user's bytes: of TLS those that were sealed.
+void Conn::count_read(size_t bytes) noexcept {
+  host_.own_counters().read_bytes.add(bytes);
+  const uint64_t total = total_read_.load(std::memory_order_relaxed) + bytes;
+  total_read_.store(total, std::memory_order_relaxed);
+  read_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+}
+
 void Conn::deliver(Received& received) {
   const ConnConfig& config = host_.config();
-  if (awaits_proxy_) [[unlikely]] {
-    if (!take_proxy_header(received)) return;
+  if (prelude_ != Prelude::kNone) [[unlikely]] {
+    if (!take_prelude(received)) return;
     if (!may_deliver()) {  // on_open paused or closed it
       has_undelivered_ = !received.bytes.empty();
       return keep_rest(received);
@@ -250,15 +275,16 @@ bool Conn::can_keep(size_t bytes) const noexcept {
 }
 
 // Makes room behind a large stash: for all of the frame if its header told the size, but no more
-// than doubles it, since the peer that names a size has not sent it yet.
-bool Conn::grow_stash() noexcept {
+// than doubles it, since the peer that names a size has not sent it yet; and at least least_room.
+bool Conn::grow_stash(size_t least_room) noexcept {
   const size_t used = stash_->size();
   const size_t missing = needed_bytes_ > used ? needed_bytes_ - used : used;
-  if (stash_->room() >= std::min(missing, kSmallRoom)) return true;
+  if (stash_->room() >= std::max(least_room, std::min(missing, kSmallRoom))) return true;
   // The larger one counts in its place, not besides.
   Gauge& buffered = host_.config().buffered_bytes;
   buffered.remove(counted_bytes(*stash_));
-  Block* larger = take_stash(used + std::min(missing, std::max(used, kStashStep)));
+  const size_t wanted = std::max(least_room, std::min(missing, std::max(used, kStashStep)));
+  Block* larger = take_stash(used + wanted);
   if (larger == nullptr) {
     buffered.add(counted_bytes(*stash_));
     return false;
@@ -296,7 +322,7 @@ void Conn::pause_reading(uint8_t reason) noexcept {
 void Conn::resume_reading(uint8_t reason) noexcept {
   pauses_ &= static_cast<uint8_t>(~reason);
   if (pauses_ == 0) {
-    if (has_undelivered_) list_to_deliver();
+    if (has_undelivered_ || has_untold_end()) list_to_deliver();
     begin_reading_time();
   }
   touch();
@@ -311,13 +337,11 @@ void Conn::list_to_deliver() noexcept {
 // At the end of a turn, for bytes that were received before.
 void Conn::continue_delivery() noexcept {
   listed_to_deliver_ = false;
-  if (ended_ || !has_undelivered_ || !may_deliver()) return;
+  if (ended_ || !may_deliver()) return;
   in_event_ = true;
-  has_undelivered_ = false;
-  Received received{
-      Quantum(host_.config().read_quantum_ns), {stash_->data(), stash_->size()}, true};
   try {
-    deliver(received);
+    if (has_undelivered_) deliver_kept();
+    tell_tls_end();
   } catch (...) {
     drop_stash();  // it may hold packets that were delivered already
     callback_threw();
@@ -325,11 +349,22 @@ void Conn::continue_delivery() noexcept {
   end_event();
 }
 
+void Conn::deliver_kept() {
+  has_undelivered_ = false;
+  Received received{
+      Quantum(host_.config().read_quantum_ns), {stash_->data(), stash_->size()}, true};
+  deliver(received);
+}
+
 // ---- The end of the stream ----
 
 void Conn::discard_input() noexcept {
   const IoResult result = receive(fd(), host_.read_buffer(), host_.config().read_buffer_size);
-  if (result.bytes > 0) return account_read(result.bytes);
+  if (result.bytes > 0) {
+    note_arrival(result.bytes);
+    if (tls_ == nullptr) count_read(result.bytes);
+    return;
+  }
   if (result.error_number == EAGAIN) return;
   if (result.error_number == 0) {
     peer_ended_ = true;
@@ -341,8 +376,11 @@ void Conn::discard_input() noexcept {
 
 void Conn::end_of_stream() {
   const ConnConfig& config = host_.config();
-  if (awaits_proxy_ && !end_without_header()) return;
+  if (prelude_ != Prelude::kNone && !end_in_prelude()) return;
   peer_ended_ = true;
+  if (is_truncated()) {
+    return begin_close({TCPKIT_CLOSE_TLS_TRUNCATED, TCPKIT_E_TLS_TRUNCATED, 0});
+  }
   if (stash_ != nullptr) deliver_tail();
   if (config.handlers.on_end != nullptr && state() == ConnState::kOpen) {
     config.handlers.on_end(handle(), config.handlers.user_data);
@@ -354,7 +392,7 @@ void Conn::end_of_stream() {
 void Conn::deliver_tail() {
   const ConnConfig& config = host_.config();
   const ByteView tail{stash_->data(), stash_->size()};
-  partial_bytes_ = tail.size();
+  partial_bytes_ = static_cast<uint32_t>(tail.size());
   host_.own_counters().tails.add(1);
   host_.own_counters().tail_bytes.add(tail.size());
   const bool wanted =

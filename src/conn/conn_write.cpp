@@ -69,7 +69,7 @@ Status Conn::send(std::span<const ByteView> pieces) noexcept {
 }
 
 size_t Conn::pending_bytes() const noexcept {
-  return queue_.bytes() + (in_event_ ? host_.event_output().size() : 0);
+  return queue_.bytes() + (in_event_ ? host_.event_output().size() : 0) + sealed_plain_bytes();
 }
 
 // Before something is queued that cannot go into the loop's buffer.
@@ -206,14 +206,13 @@ void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) n
   std::array<ByteView, 8> rest{};
   std::array<iovec, 8> entries{};
   IoResult result{0, EAGAIN};
-  const bool direct =
-      queue_.empty() && write_open() && !flushing_ && pieces.size() <= entries.size();
+  const bool direct = queue_.empty() && write_open() && !flushing_ && prelude_ == Prelude::kNone &&
+                      pieces.size() <= entries.size();
   if (direct) {
     for (size_t i = 0; i < pieces.size(); ++i) {
       entries[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
     }
-    result = send_gathered(fd(), {entries.data(), pieces.size()});
-    account_written(result.bytes);
+    result = transmit({entries.data(), pieces.size()});
   }
   if (result.bytes == total_bytes) return publish_queued();
   size_t skipped = result.bytes;
@@ -241,6 +240,11 @@ void Conn::account_written(size_t bytes) noexcept {
   const uint64_t total = total_written_.load(std::memory_order_relaxed) + bytes;
   total_written_.store(total, std::memory_order_relaxed);
   write_rate_.note(total, host_.loop().turn_ms(), host_.config().tick_interval_ms);
+  note_progress();
+}
+
+// The peer has taken something.
+void Conn::note_progress() noexcept {
   if (timeouts_.watch_writes() || waits_writable_) timeouts_.note_write(host_.loop().now_ms());
 }
 
@@ -248,8 +252,10 @@ void Conn::account_written(size_t bytes) noexcept {
 void Conn::flush_output() noexcept {
   if (flushing_) return;
   flushing_ = true;
-  if (in_event_) write_event_output();
-  if (!waits_writable_) write_queue();
+  if (tls_ == nullptr || may_seal()) {
+    if (in_event_) write_event_output();
+    if (!waits_writable_) write_queue();
+  }
   flushing_ = false;
   publish_queued();
 }
@@ -258,14 +264,14 @@ void Conn::write_event_output() noexcept {
   const ByteView bytes = host_.event_output().take();
   if (bytes.empty()) return;
   iovec entry{const_cast<uint8_t*>(bytes.data()), bytes.size()};
-  const IoResult result = send_gathered(fd(), {&entry, 1});
-  account_written(result.bytes);
-  if (result.bytes == bytes.size()) return;
+  const IoResult result = transmit({&entry, 1});
+  if (result.bytes == bytes.size() && sealed_plain_bytes() == 0) return;
   const ByteView rest = bytes.subspan(result.bytes);
   if (!take_room_here(rest.size())) {
     unsent_bytes_ += rest.size();
     return out_of_room();
   }
+  if (rest.empty()) return;
   if (!queue_.append(host_.blocks(), {&rest, 1}, rest.size())) {
     unsent_bytes_ += rest.size();
     return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
@@ -284,11 +290,11 @@ void Conn::write_queue() noexcept {
     const size_t count = queue_.gather(entries);
     size_t offered = 0;
     for (size_t i = 0; i < count; ++i) offered += entries[i].iov_len;
-    const IoResult result = send_gathered(fd(), {entries.data(), count});
+    const IoResult result = transmit({entries.data(), count});
     if (result.error_number != 0 && result.error_number != EAGAIN) {
       return write_failed(result.error_number);
     }
-    account_written(result.bytes);
+    if (write_broken_) return;
     queue_.consume(host_.blocks(), result.bytes);
     if (result.bytes < offered) {
       begin_waiting();
@@ -305,6 +311,7 @@ void Conn::write_failed(int error_number) noexcept {
   write_broken_ = true;
   unsent_bytes_ += queue_.bytes();
   queue_.clear(host_.blocks());
+  drop_tls_output();
   publish_queued();
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;
   forget_orderly_cause();

@@ -241,7 +241,7 @@ bool Acceptor::accept_one() noexcept {
   peer.size = sizeof peer.path;
   const int fd = accept4(source_.listen_fd, &peer.header, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
-    sink_.on_accepted(fd, peer, source_.placement);
+    sink_.on_accepted(fd, peer, source_);
     return watching_;
   }
   const int error = errno;

@@ -8,6 +8,7 @@
 
 #include "loop/address.h"
 #include "loop/loop.h"
+#include "loop/socket.h"
 
 namespace tcpkit {
 
@@ -19,6 +20,7 @@ struct ListenSettings {
   bool reuse_port = false;
   bool dual_stack = false;
   bool no_delay = false;
+  Transport transport = Transport::kPlain;
   uint64_t keep_alive_ms = TCPKIT_UNLIMITED;
   size_t receive_buffer_size = 0;
   size_t send_buffer_size = 0;
@@ -68,6 +70,13 @@ class ListenSocket {
 // its own, the one that accepted it.
 enum class Placement : uint8_t { kSpread, kHere };
 
+// A listening descriptor of somebody else's to accept from.
+struct AcceptSource {
+  int listen_fd;
+  Placement placement;
+  Transport transport;
+};
+
 // A descriptor that is kept back for the time when there is no other: given up for a moment, it
 // lets one connection be taken off the backlog and told that it is refused. Home thread: one.
 class SpareDescriptor {
@@ -94,7 +103,8 @@ class AcceptSink {
   virtual uint64_t begin_accept() noexcept = 0;
   virtual void cancel_accept() noexcept = 0;
   // The descriptor is non-blocking, close-on-exec, and now the sink's.
-  virtual void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept = 0;
+  virtual void on_accepted(int fd, const SocketAddress& peer,
+                           const AcceptSource& source) noexcept = 0;
   virtual void on_accept_failed(int error_number) noexcept = 0;
   // No descriptor is left. True: this connection is refused, which shows the peer that it is, with
   // the help of the spare one; false: connections wait in the backlog.
@@ -107,12 +117,6 @@ class AcceptSink {
 
  protected:
   ~AcceptSink() = default;
-};
-
-// A listening descriptor of somebody else's to accept from.
-struct AcceptSource {
-  int listen_fd;
-  Placement placement;
 };
 
 // Accepts from one listening descriptor on one loop. Home thread: that of the loop.

@@ -10,6 +10,9 @@
 
 namespace tcpkit {
 
+// What a connection speaks from its begin.
+enum class Transport : uint8_t { kPlain, kTls };
+
 // Outcome of a read or write: bytes > 0, or 0 and why.
 struct IoResult {
   size_t bytes;

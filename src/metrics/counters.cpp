@@ -33,6 +33,10 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.proxy_errors += counters.proxy_errors.get();
   metrics.rate_timeouts += counters.rate_timeouts.get();
   metrics.refused_by_files += counters.refused_by_files.get();
+  metrics.tls_handshakes += counters.tls_handshakes.get();
+  metrics.tls_resumed += counters.tls_resumed.get();
+  metrics.tls_failures += counters.tls_failures.get();
+  metrics.refused_by_handshakes += counters.refused_by_handshakes.get();
 }
 
 }  // namespace tcpkit

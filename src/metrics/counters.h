@@ -53,6 +53,10 @@ struct alignas(64) LoopCounters {
   Counter proxy_errors;
   Counter rate_timeouts;
   Counter refused_by_files;
+  Counter tls_handshakes;
+  Counter tls_resumed;
+  Counter tls_failures;
+  Counter refused_by_handshakes;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.

@@ -27,6 +27,7 @@ Status Listeners::make_entry(const char* address, const tcpkit_listen_options& l
                              Entry& entry) const {
   Status status = check_switch(listen_options.reuse_port, "reuse_port");
   if (status == TCPKIT_OK) status = check_switch(listen_options.dual_stack, "dual_stack");
+  if (status == TCPKIT_OK) status = check_switch(listen_options.tls, "tls");
   if (status != TCPKIT_OK) return status;
   ListenSettings& settings = entry.settings;
   settings.text = address;
@@ -45,6 +46,11 @@ Status Listeners::make_entry(const char* address, const tcpkit_listen_options& l
   settings.dual_stack =
       network == TCPKIT_NETWORK_TCP && switched_on(listen_options.dual_stack, options_.dual_stack);
   settings.no_delay = options_.no_delay == TCPKIT_ON;
+  if (listen_options.tls == TCPKIT_ON && options_.tls == nullptr) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "listen options: tls needs the server's options.tls");
+  }
+  const bool is_tls = options_.tls != nullptr && listen_options.tls != TCPKIT_OFF;
+  settings.transport = is_tls ? Transport::kTls : Transport::kPlain;
   settings.keep_alive_ms = options_.keep_alive_ms;
   settings.receive_buffer_size = options_.receive_buffer_size;
   settings.send_buffer_size = options_.send_buffer_size;

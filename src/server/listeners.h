@@ -25,7 +25,8 @@ class Listeners {
       for (const auto& socket : sockets) socket->keep();
     }
     AcceptSource source(size_t index) const noexcept {
-      return {sockets[index]->fd(), settings.reuse_port ? Placement::kHere : Placement::kSpread};
+      return {sockets[index]->fd(), settings.reuse_port ? Placement::kHere : Placement::kSpread,
+              settings.transport};
     }
   };
 

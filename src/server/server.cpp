@@ -151,6 +151,7 @@ ConnHost* Server::refuse(Counter& counter, ServerLimit limit) noexcept {
 uint64_t Server::begin_accept() noexcept {
   constexpr uint64_t kFullDelayMs = 20;
   if (!config_->waits_at_limit) return 0;
+  if (config_->handshakes.now() >= config_->tls.max_handshakes) return kFullDelayMs;
   if (!config_->accept_slots.add_up_to(1, options_.max_connections)) return kFullDelayMs;
   if (config_->admission == nullptr) return 0;
   const uint64_t delay_ms = config_->admission->take_token(monotonic_ns() / 1'000'000u);
@@ -267,6 +268,7 @@ void Server::sum(tcpkit_metrics& metrics) const noexcept {
   metrics.max_connections = config_->open_connections.most();
   metrics.buffered_bytes = config_->buffered_bytes.now();
   metrics.max_buffered_bytes = config_->buffered_bytes.most();
+  metrics.tls_handshakes_now = config_->handshakes.now();
   metrics.refused_sends = config_->refused_sends.load(std::memory_order_relaxed);
   metrics.handler_threads = handler_threads_.now();
   metrics.max_handler_threads = handler_threads_.most();

@@ -14,10 +14,10 @@ namespace {
 // An accepted descriptor on its way to the loop that will serve it.
 class OpenTask final : public Task {
  public:
-  OpenTask(ConnHost& host, int fd, const SocketAddress& peer) noexcept
-      : host_(host), fd_(fd), peer_(peer) {}
+  OpenTask(ConnHost& host, int fd, const SocketAddress& peer, Transport transport) noexcept
+      : host_(host), fd_(fd), peer_(peer), transport_(transport) {}
   void run() noexcept override {
-    host_.open_conn(fd_, peer_);
+    host_.open_conn(fd_, peer_, transport_);
     delete this;
   }
 
@@ -25,6 +25,7 @@ class OpenTask final : public Task {
   ConnHost& host_;
   int fd_;
   SocketAddress peer_;
+  Transport transport_;
 };
 
 void reset_now(int fd) noexcept {
@@ -138,13 +139,13 @@ uint64_t Worker::begin_accept() noexcept {
   return delay_ms;
 }
 
-void Worker::on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept {
+void Worker::on_accepted(int fd, const SocketAddress& peer, const AcceptSource& source) noexcept {
   shortage_logged_ = false;
   const PeerAddress address(peer);
-  ConnHost* target = owner_.place_connection(*host_, placement, address);
+  ConnHost* target = owner_.place_connection(*host_, source.placement, address);
   if (target == nullptr) return reset_now(fd);
-  if (target == host_.get()) return target->open_conn(fd, peer);
-  auto* task = new (std::nothrow) OpenTask(*target, fd, peer);
+  if (target == host_.get()) return target->open_conn(fd, peer, source.transport);
+  auto* task = new (std::nothrow) OpenTask(*target, fd, peer, source.transport);
   if (task != nullptr && target->loop().post(task)) return;
   delete task;
   target->refuse(fd, address);

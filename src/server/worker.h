@@ -101,7 +101,7 @@ class Worker final : public AcceptSink {
   bool sheds_without_files() noexcept override { return !host_->config().waits_at_limit; }
   void on_shed(int fd) noexcept override;
   SpareDescriptor& spare() noexcept override { return spare_; }
-  void on_accepted(int fd, const SocketAddress& peer, Placement placement) noexcept override;
+  void on_accepted(int fd, const SocketAddress& peer, const AcceptSource& source) noexcept override;
   void on_accept_failed(int error_number) noexcept override;
   void on_accept_paused(int error_number) noexcept override;
 

@@ -118,7 +118,7 @@ class HostBed final : private TurnEnd {
     SocketAddress address;
     address.path.sun_family = AF_UNIX;
     address.size = sizeof(sa_family_t);
-    host_->open_conn(ends[0], address);
+    host_->open_conn(ends[0], address, Transport::kPlain);
     std::vector<Ref<Conn>> after;
     host_->slab().collect(after);
     for (const Ref<Conn>& conn : after) {
