@@ -39,7 +39,8 @@ TEST(Budget, IsNotPassedByWhatTheKernelDoesNotTakeAtTheEndOfAnEvent) {
   TestServer server(options, echo());
   std::vector<RawClient> clients;
   for (int i = 0; i < 20; ++i) {
-    clients.push_back(server.connect(kSmallBuffer));
+    // With a small buffer of its own a client that does not read drops the acknowledgements too.
+    clients.push_back(server.connect());
     push_until_stalled(clients.back(), numbers(1u << 20));
   }
   EXPECT_LE(server.metrics().max_buffered_bytes, kBudget);
@@ -53,8 +54,10 @@ TEST(Budget, EndsTheConnectionThatDoesNotTakeItsOutputAndServesTheOthers) {
   options.max_buffered_bytes = 1000;
   TestServer server(options, echo());
   RawClient good = server.connect();
-  RawClient bad = server.connect(kSmallBuffer);
-  push_until_stalled(bad, numbers(4u << 20));
+  RawClient bad = server.connect();
+  for (int i = 0; i < 50 && server.closes().empty(); ++i) {
+    push_until_stalled(bad, numbers(1u << 20));
+  }
   ASSERT_TRUE(server.wait_closes(1));
   EXPECT_EQ(TCPKIT_CLOSE_LIMIT, server.close_info().reason);
   EXPECT_EQ(TCPKIT_E_LIMIT, server.close_info().status);

@@ -64,6 +64,7 @@ class Client {
   Client& operator=(const Client&) = delete;
   ~Client() { ::close(fd_); }
 
+  int fd() const { return fd_; }
   bool connected() const { return connected_; }
   bool send(std::string_view text) const {
     return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());

@@ -133,6 +133,13 @@ class RawClient {
     for (size_t i = 0; i < bytes.size(); i += piece_size) send(bytes.substr(i, piece_size));
   }
 
+  // What comes next; "" at the end.
+  std::string receive_once() {
+    std::string received;
+    (void)receive_some(received, size_t{1} << 16);
+    return received;
+  }
+
   // Exactly size bytes; fewer if the stream ended before.
   std::string receive(size_t size) {
     std::string received;
