@@ -2,7 +2,7 @@
 //
 // Everything here is a thin skin: each type is one pointer or a plain struct, and what a call means,
 // on which threads it may be made and how long things live is said in tcpkit.h. Rules of its own:
-//  - Owners (Server, Framer, Conn, Buffer) free or release in their destructor. ConnRef, LoopRef,
+//  - Owners (Server, Framer, Conn, Buffer, Tls) free or release in their destructor. ConnRef, LoopRef,
 //    ServerRef and Bytes borrow: they are valid as long as tcpkit.h says for the pointer in them.
 //  - Set-up throws tcpkit::Error. What is called while bytes flow returns a tcpkit::Status.
 //  - A callable is moved to the heap, called through its C callback and destroyed once. Loops call
@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
@@ -600,6 +601,220 @@ class LoopRef {
   tcpkit_loop *loop_;
 };
 
+// ---- TLS ---------------------------------------------------------------------------------------
+
+class Tls;
+using TlsInfo = tcpkit_tls_info;
+
+// A certificate chain with its key, as in tcpkit_tls_certificate, where each field is described.
+struct Certificate {
+  std::string chain_file{};
+  std::string key_file{};
+  std::string chain_pem{};
+  std::string key_pem{};
+  std::string ocsp_file{};
+  std::string names{};
+};
+
+// Credentials and settings of TLS, as in tcpkit_tls_options, where each is described; zero and
+// empty mean the default. The callables are copied; they may be called until the last user of the
+// Tls is gone: a server, a connection.
+struct TlsOptions {
+  std::vector<Certificate> certificates{};
+  std::string cert_file{};
+  std::string key_file{};
+  std::string ocsp_file{};
+  std::string self_signed{};
+  std::string ca_file{};
+  std::string ca_dir{};
+  std::string ca_pem{};
+  tcpkit_switch system_trust = 0;
+  tcpkit_tls_version min_version = 0;
+  tcpkit_tls_version max_version = 0;
+  tcpkit_tls_client_auth client_auth = 0;
+  tcpkit_tls_resumption resumption = 0;
+  std::uint32_t tickets = 0;
+  std::string ciphers{};
+  std::string cipher_suites{};
+  std::string groups{};
+  std::string alpn{};
+  std::uint64_t session_lifetime_ms = 0;
+  std::uint64_t session_cache_size = 0;
+  std::uint64_t ticket_rotation_ms = 0;
+  tcpkit_switch insecure_accept_any_certificate = 0;
+  // The passphrase of the encrypted key in file; "" if there is none.
+  std::function<std::string(std::string_view file)> passphrase{};
+  std::function<void(std::string_view line)> on_key_log{};
+  // Credentials for a host name, "" if the client names none; NULL: those of the server.
+  std::function<const Tls *(std::string_view server_name)> choose{};
+
+  // Sets one option from text: options.set("min_version", "1.3").
+  inline void set(const std::string &key, const std::string &text);
+};
+
+// Descriptions of the options that TlsOptions::set knows.
+inline std::vector<tcpkit_option_info> tls_option_infos() {
+  std::vector<tcpkit_option_info> infos(tcpkit_tls_option_count());
+  for (std::size_t index = 0; index < infos.size(); ++index) {
+    infos[index] = TCPKIT_OPTION_INFO_INIT;
+    Status(tcpkit_tls_option_at(index, &infos[index])).or_throw();
+  }
+  return infos;
+}
+
+// Certificates, keys, trust and settings of TLS. Servers and connections that use them keep them.
+class Tls {
+ public:
+  // Loads and checks everything.
+  explicit inline Tls(const TlsOptions &options);
+
+  // Reads all files again; after an exception what was in force still is.
+  void reload() const { Status(tcpkit_tls_reload(get())).or_throw(); }
+  // 1 at first, one more after each reload.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return tcpkit_tls_generation(get()); }
+  // When the first certificate of ours expires; none without a certificate.
+  [[nodiscard]] std::optional<std::chrono::system_clock::time_point> expires_at() const noexcept {
+    const std::uint64_t expires_at_ms = tcpkit_tls_expires_at_ms(get());
+    if (expires_at_ms == TCPKIT_UNLIMITED) return std::nullopt;
+    return std::chrono::system_clock::time_point(std::chrono::milliseconds(expires_at_ms));
+  }
+  // Sets the keys of tickets, TCPKIT_TLS_TICKET_KEY_SIZE bytes each, one behind the other.
+  void set_ticket_keys(Bytes keys) const {
+    const std::size_t key_count = keys.size() / TCPKIT_TLS_TICKET_KEY_SIZE;
+    if (key_count * TCPKIT_TLS_TICKET_KEY_SIZE != keys.size()) {
+      throw Error(TCPKIT_E_INVALID_ARGUMENT, "the last ticket key is cut");
+    }
+    Status(tcpkit_tls_set_ticket_keys(get(), keys.data(), key_count)).or_throw();
+  }
+  [[nodiscard]] tcpkit_tls *get() const noexcept { return tls_.get(); }
+
+ private:
+  struct Free {
+    void operator()(tcpkit_tls *tls) const noexcept { tcpkit_tls_free(tls); }
+  };
+
+  std::unique_ptr<tcpkit_tls, Free> tls_;
+};
+static_assert(sizeof(Tls) == sizeof(void *), "an owner is one pointer");
+
+namespace detail {
+
+// Copies the fields that the options of C and C++ have in the same form, in either direction.
+template <class From, class To>
+void copy_plain_tls_options(const From &from, To &to) {
+  to.system_trust = from.system_trust;
+  to.min_version = from.min_version;
+  to.max_version = from.max_version;
+  to.client_auth = from.client_auth;
+  to.resumption = from.resumption;
+  to.tickets = from.tickets;
+  to.session_lifetime_ms = from.session_lifetime_ms;
+  to.session_cache_size = from.session_cache_size;
+  to.ticket_rotation_ms = from.ticket_rotation_ms;
+  to.insecure_accept_any_certificate = from.insecure_accept_any_certificate;
+}
+
+// Calls visit(std::string, const char *) for each option of text.
+template <class Options, class Visit>
+void visit_tls_texts(Options &options, tcpkit_tls_options &raw, Visit visit) {
+  visit(options.cert_file, raw.cert_file);
+  visit(options.key_file, raw.key_file);
+  visit(options.ocsp_file, raw.ocsp_file);
+  visit(options.self_signed, raw.self_signed);
+  visit(options.ca_file, raw.ca_file);
+  visit(options.ca_dir, raw.ca_dir);
+  visit(options.ciphers, raw.ciphers);
+  visit(options.cipher_suites, raw.cipher_suites);
+  visit(options.groups, raw.groups);
+  visit(options.alpn, raw.alpn);
+}
+
+inline const char *text_or_null(const std::string &text) noexcept {
+  return text.empty() ? nullptr : text.c_str();
+}
+
+// The certificates as C takes them; they borrow from those that they are made of.
+inline std::vector<tcpkit_tls_certificate> raw_certificates(
+    const std::vector<Certificate> &certificates) {
+  std::vector<tcpkit_tls_certificate> raw;
+  for (const Certificate &from : certificates) {
+    tcpkit_tls_certificate to = TCPKIT_TLS_CERTIFICATE_INIT;
+    to.chain_file = text_or_null(from.chain_file);
+    to.key_file = text_or_null(from.key_file);
+    to.chain_pem = Bytes(from.chain_pem).slice();
+    to.key_pem = Bytes(from.key_pem).slice();
+    to.ocsp_file = text_or_null(from.ocsp_file);
+    to.names = text_or_null(from.names);
+    raw.push_back(to);
+  }
+  return raw;
+}
+
+// The callables of credentials: the user_data of their callbacks, freed by the library.
+struct TlsCallbacks {
+  std::function<std::string(std::string_view)> passphrase;
+  std::function<void(std::string_view)> on_key_log;
+  std::function<const Tls *(std::string_view)> choose;
+
+  // Puts what is set into the options of C, which take over this.
+  static void give(std::unique_ptr<TlsCallbacks> callbacks, tcpkit_tls_options &raw) noexcept {
+    if (callbacks->passphrase) raw.passphrase = call_passphrase;
+    if (callbacks->on_key_log) raw.on_key_log = call_key_log;
+    if (callbacks->choose) raw.choose = call_choose;
+    raw.user_data = callbacks.release();
+    raw.user_data_free = free_box<TlsCallbacks>;
+  }
+
+ private:
+  static const TlsCallbacks &of(void *user_data) noexcept {
+    return *static_cast<TlsCallbacks *>(user_data);
+  }
+  static std::size_t call_passphrase(const char *file, char *buffer, std::size_t buffer_size,
+                                     void *user_data) {
+    const std::string text = of(user_data).passphrase(file);
+    if (text.size() <= buffer_size) text.copy(buffer, text.size());
+    return text.size();
+  }
+  static void call_key_log(const char *line, void *user_data) { of(user_data).on_key_log(line); }
+  static tcpkit_tls *call_choose(const char *server_name, void *user_data) {
+    const Tls *chosen = of(user_data).choose(server_name);
+    return chosen != nullptr ? chosen->get() : nullptr;
+  }
+};
+
+}  // namespace detail
+
+inline void TlsOptions::set(const std::string &key, const std::string &text) {
+  tcpkit_tls_options raw = TCPKIT_TLS_OPTIONS_INIT;
+  detail::copy_plain_tls_options(*this, raw);
+  Status(tcpkit_tls_options_set(&raw, key.c_str(), text.c_str())).or_throw();
+  detail::copy_plain_tls_options(raw, *this);
+  detail::visit_tls_texts(*this, raw, [](std::string &own, const char *given) {
+    if (given != nullptr) own = given;
+  });
+}
+
+inline Tls::Tls(const TlsOptions &options) {
+  const std::vector<tcpkit_tls_certificate> certificates =
+      detail::raw_certificates(options.certificates);
+  auto callbacks = std::make_unique<detail::TlsCallbacks>();
+  callbacks->passphrase = options.passphrase;
+  callbacks->on_key_log = options.on_key_log;
+  callbacks->choose = options.choose;
+  tcpkit_tls_options raw = TCPKIT_TLS_OPTIONS_INIT;
+  detail::copy_plain_tls_options(options, raw);
+  detail::visit_tls_texts(options, raw, [](const std::string &own, const char *&to) {
+    to = detail::text_or_null(own);
+  });
+  raw.ca_pem = Bytes(options.ca_pem).slice();
+  raw.certificates = certificates.data();
+  raw.certificate_count = static_cast<std::uint32_t>(certificates.size());
+  detail::TlsCallbacks::give(std::move(callbacks), raw);
+  tcpkit_tls *tls = nullptr;
+  Status(tcpkit_tls_create(&raw, &tls)).or_throw();
+  tls_.reset(tls);
+}
+
 // ---- Connection --------------------------------------------------------------------------------
 
 class Conn;
@@ -657,6 +872,32 @@ class ConnCalls {
     return tcpkit_conn_queued_bytes(conn());
   }
   [[nodiscard]] int fd() const noexcept { return tcpkit_conn_fd(conn()); }
+
+  // Goes over from plain to TLS; on_tls comes when the handshake is done. A client names the host
+  // that the peer's certificate must be for.
+  [[nodiscard]] Status start_tls(const Tls &tls, tcpkit_tls_role role = TCPKIT_TLS_SERVER,
+                                 const char *server_name = nullptr) const noexcept {
+    tcpkit_start_tls_options options = TCPKIT_START_TLS_OPTIONS_INIT;
+    options.role = role;
+    options.tls = tls.get();
+    options.server_name = server_name;
+    return tcpkit_conn_start_tls(conn(), &options);
+  }
+  // What the handshake agreed on, its texts borrowed until on_close returns; none if the connection
+  // is plain or its handshake not done, and on other threads than the loop's.
+  [[nodiscard]] std::optional<TlsInfo> tls_info() const noexcept {
+    TlsInfo info = TCPKIT_TLS_INFO_INIT;
+    if (!Status(tcpkit_conn_tls_info(conn(), &info)).ok()) return std::nullopt;
+    return info;
+  }
+  // A certificate of the peer's verified chain in DER, its own being number 0, borrowed likewise.
+  [[nodiscard]] std::optional<Bytes> tls_peer_certificate(std::size_t index = 0) const noexcept {
+    tcpkit_slice der{nullptr, 0};
+    if (!Status(tcpkit_conn_tls_peer_certificate(conn(), index, &der)).ok()) return std::nullopt;
+    return Bytes(der);
+  }
+  // The SSL object of OpenSSL, to be asked only; NULL if the connection is plain.
+  [[nodiscard]] void *native_tls() const noexcept { return tcpkit_conn_native_tls(conn()); }
 
   // Keeps an object with the connection, in place of the one before, until after on_close.
   template <class T>
@@ -836,6 +1077,7 @@ struct ListenOptions {
   std::uint32_t backlog = 0;
   tcpkit_switch reuse_port = 0;
   tcpkit_switch dual_stack = 0;
+  tcpkit_switch tls = 0;
 };
 
 // Settings of a server, as in tcpkit_server_options, where each is described; zero means the
@@ -883,6 +1125,11 @@ struct ServerOptions {
   tcpkit_at_limit at_limit = 0;
   std::uint64_t min_receive_rate = 0;
   std::uint64_t receive_rate_grace_ms = 0;
+  std::shared_ptr<Tls> tls{};
+  tcpkit_switch tls_or_plain = 0;
+  std::uint64_t handshake_timeout_ms = 0;
+  std::uint64_t max_handshakes = 0;
+  std::uint64_t handshake_quantum_ms = 0;
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -942,6 +1189,10 @@ void copy_plain_options(const From &from, To &to) {
   to.at_limit = from.at_limit;
   to.min_receive_rate = from.min_receive_rate;
   to.receive_rate_grace_ms = from.receive_rate_grace_ms;
+  to.tls_or_plain = from.tls_or_plain;
+  to.handshake_timeout_ms = from.handshake_timeout_ms;
+  to.max_handshakes = from.max_handshakes;
+  to.handshake_quantum_ms = from.handshake_quantum_ms;
 }
 
 }  // namespace detail
@@ -966,6 +1217,7 @@ class ServerCalls {
     raw.backlog = options.backlog;
     raw.reuse_port = options.reuse_port;
     raw.dual_stack = options.dual_stack;
+    raw.tls = options.tls;
     Status(tcpkit_server_listen(server(), address.c_str(), &raw)).or_throw();
   }
   // Listens on what a service manager has opened for this process; returns how many those were.
@@ -1097,6 +1349,7 @@ struct Handlers {
   Callable<tcpkit_log_level, std::string_view> on_log;
   Callable<ConnRef> on_writable;
   Callable<ConnRef> on_drain;
+  Callable<ConnRef> on_tls;
 
   // The C table for what is set. What is not stays NULL, which means something for on_end.
   tcpkit_handlers table() noexcept {
@@ -1110,6 +1363,7 @@ struct Handlers {
     if (on_log) table.on_log = call_log;
     if (on_writable) table.on_writable = call_writable;
     if (on_drain) table.on_drain = call_drain;
+    if (on_tls) table.on_tls = call_tls;
     table.user_data = this;
     table.user_data_free = free_box<Handlers>;
     return table;
@@ -1143,6 +1397,7 @@ struct Handlers {
   static void call_drain(tcpkit_conn *conn, void *user_data) {
     of(user_data).on_drain(ConnRef(conn));
   }
+  static void call_tls(tcpkit_conn *conn, void *user_data) { of(user_data).on_tls(ConnRef(conn)); }
   // Runs in the middle of any call, where nobody could catch: a line that cannot be logged is lost.
   static void call_log(tcpkit_log_level level, const char *message, void *user_data) noexcept try {
     of(user_data).on_log(level, message);
@@ -1223,6 +1478,7 @@ class LazyServer {
     copy_plain_options(options_, options);
     if (!options_.listen.empty()) options.listen = options_.listen.c_str();
     if (!options_.proxy_trusted.empty()) options.proxy_trusted = options_.proxy_trusted.c_str();
+    if (options_.tls) options.tls = options_.tls->get();
     tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
     if (options_.strategy) {
       strategy = StrategyHooks::table(options_.strategy);
@@ -1249,7 +1505,7 @@ class LazyServer {
 // The handlers take
 //   on_open(ConnRef)   on_data(ConnRef, Bytes)   on_packet(ConnRef, Bytes)   on_end(ConnRef)
 //   on_close(ConnRef, const CloseInfo &)   on_metrics(ServerRef, const Metrics &)
-//   on_writable(ConnRef)   on_drain(ConnRef)
+//   on_writable(ConnRef)   on_drain(ConnRef)   on_tls(ConnRef)
 //   on_log(tcpkit_log_level, std::string_view)   exceptions of this one are dropped
 class Server : public ServerCalls<Server> {
  public:
@@ -1293,6 +1549,11 @@ class Server : public ServerCalls<Server> {
   template <class F>
   void on_drain(F &&handler) {
     lazy_->handlers().on_drain.set(std::forward<F>(handler));
+  }
+  // The handshake that ConnRef::start_tls began is done.
+  template <class F>
+  void on_tls(F &&handler) {
+    lazy_->handlers().on_tls.set(std::forward<F>(handler));
   }
 
   // The C handle, for calls of tcpkit.h.
