@@ -50,6 +50,11 @@ void print_error(const std::string& text) {
   std::fprintf(stderr, "tcpkit: %s\n", text.c_str());
 }
 
+ExitStatus report_failure(const std::string& prefix, tcpkit_status status) {
+  print_error(prefix + tcpkit_last_error_message());
+  return tcpkit_status_class_of(status) == TCPKIT_CLASS_USAGE ? kExitUsage : kExitFailure;
+}
+
 Console::Console(Verbosity verbosity)
     : verbosity_(verbosity),
       shows_live_line_(verbosity != Verbosity::kQuiet && ::isatty(STDERR_FILENO) == 1) {}
@@ -88,6 +93,9 @@ void Console::print_totals(const tcpkit_metrics& metrics) {
     text += ", " + std::to_string(metrics.packets_discarded) + " discarded";
   }
   if (metrics.frame_errors > 0) text += ", " + count_text(metrics.frame_errors, "frame error");
+  if (metrics.tls_handshakes > 0) text += ", " + count_text(metrics.tls_handshakes, "handshake");
+  if (metrics.tls_resumed > 0) text += " (" + std::to_string(metrics.tls_resumed) + " resumed)";
+  if (metrics.tls_failures > 0) text += ", " + count_text(metrics.tls_failures, "failed handshake");
   const uint64_t timeouts = metrics.idle_timeouts + metrics.read_timeouts + metrics.write_timeouts;
   if (timeouts > 0) text += ", " + count_text(timeouts, "timeout");
   if (metrics.refused_sends > 0) text += ", " + count_text(metrics.refused_sends, "refused send");

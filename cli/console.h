@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "exit_status.h"
 #include "tcpkit.h"
 
 namespace tcpkit::cli {
@@ -13,6 +14,9 @@ enum class Verbosity { kNormal, kQuiet };
 
 // Writes "tcpkit: text" to stderr, also when quiet: it says why the program ends.
 void print_error(const std::string& text);
+
+// Prints why the last call of the library failed; prefix says where the refused text came from.
+ExitStatus report_failure(const std::string& prefix, tcpkit_status status);
 
 // Any thread. The live line is rewritten in place, so that whatever else goes to stderr has to
 // erase it first; the mutex keeps both apart.

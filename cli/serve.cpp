@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "tls_setup.h"
+
 namespace tcpkit::cli {
 namespace {
 
@@ -38,6 +40,12 @@ void print_live_line(tcpkit_server*, const tcpkit_metrics* metrics, void* consol
   static_cast<Console*>(console)->print_live_line(*metrics);
 }
 
+// What the start of the server needs; outlives the server.
+struct Startup {
+  Console& console;
+  TlsSetup& tls;
+};
+
 struct Announcement {
   tcpkit_server* server;
   Console* console;
@@ -54,10 +62,12 @@ void print_listeners(tcpkit_loop*, void* user_data) {
   if (console->output_failed()) tcpkit_server_stop(server);
 }
 
-void announce_listeners(tcpkit_server* server, void* console) {
-  auto* announcement = new Announcement{server, static_cast<Console*>(console)};
-  tcpkit_loop_post(tcpkit_server_loop(server, 0), print_listeners, announcement,
-                   [](void* user_data) { delete static_cast<Announcement*>(user_data); });
+void begin_serving(tcpkit_server* server, void* user_data) {
+  const auto& [console, tls] = *static_cast<const Startup*>(user_data);
+  tcpkit_loop* first_loop = tcpkit_server_loop(server, 0);
+  tls.start_watching(first_loop);
+  tcpkit_loop_post(first_loop, print_listeners, new Announcement{server, &console},
+                   [](void* announcement) { delete static_cast<Announcement*>(announcement); });
 }
 
 tcpkit_handlers handlers_for(Service service, Console& console) {
@@ -68,12 +78,6 @@ tcpkit_handlers handlers_for(Service service, Console& console) {
   handlers.on_metrics = console.shows_live_line() ? print_live_line : nullptr;
   handlers.user_data = &console;
   return handlers;
-}
-
-// Prints why the last call failed; prefix says where the refused text came from.
-ExitStatus report_failure(const std::string& prefix, tcpkit_status status) {
-  print_error(prefix + tcpkit_last_error_message());
-  return tcpkit_status_class_of(status) == TCPKIT_CLASS_USAGE ? kExitUsage : kExitFailure;
 }
 
 ExitStatus set_options(const ServeArguments& arguments, tcpkit_server_options& options) {
@@ -112,9 +116,13 @@ ExitStatus serve(const ServeArguments& arguments) {
     return kExitUsage;
   }
   Console console(arguments.verbosity);
+  TlsSetup tls(console);
+  if (const ExitStatus refused = tls.load(arguments.tls); refused != kExitOk) return refused;
+  options.tls = tls.credentials();
+  Startup startup{console, tls};
   tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
-  strategy.on_start = announce_listeners;
-  strategy.user_data = &console;
+  strategy.on_start = begin_serving;
+  strategy.user_data = &startup;
   options.strategy = &strategy;
   const tcpkit_handlers handlers = handlers_for(arguments.service, console);
   tcpkit_server* created = nullptr;

@@ -3,12 +3,8 @@
 #include "serve_arguments.h"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <cstdlib>
 #include <memory>
-#include <string_view>
-#include <vector>
 
 namespace tcpkit::cli {
 namespace {
@@ -17,64 +13,18 @@ constexpr const char* kProgramGroup = "Program options";
 constexpr size_t kHelpColumn = 34;  // fits "--read-buffer-size" with its syntax
 
 constexpr const char* kFooter =
-    "Every server option is also taken from the environment, where no flag is given:\n"
+    "Every option is also taken from the environment, where no flag is given:\n"
     "--max-packet-size from TCPKIT_MAX_PACKET_SIZE, and so on. Sizes take the suffixes\n"
     "k, m and g. At SIGINT and SIGTERM connections may finish, for at most\n"
     "--drain-timeout-ms; a second signal ends them at once. The program then ends\n"
-    "with status 0; with 1 when something failed (a port is taken), with 2 when it\n"
-    "was called wrongly.\n"
+    "with status 0; with 1 when something failed (a port is taken, a certificate cannot\n"
+    "be used), with 2 when it was called wrongly.\n"
     "\n"
     "Examples:\n"
     "  tcpkit serve echo --listen tcp://127.0.0.1:7000 --framing line\n"
-    "  tcpkit serve discard --listen tcp://:7000 --listen unix:///run/x.sock";
-
-constexpr const char* kOtherGroup = "Other server options";
-
-struct OptionGroup {
-  const char* title;
-  std::array<std::string_view, 8> keys;
-};
-// The groups of the help, in its order. An option that is not here is shown under kOtherGroup.
-constexpr std::array kOptionGroups = {
-    OptionGroup{"Listening", {"listen", "backlog", "reuse_port", "dual_stack"}},
-    OptionGroup{"Limits",
-                {"max_connections", "max_connections_per_address", "max_connections_per_prefix",
-                 "prefix_v4", "prefix_v6", "max_accepts_per_second", "at_limit"}},
-    OptionGroup{"PROXY protocol", {"proxy_protocol", "proxy_trusted", "proxy_timeout_ms"}},
-    OptionGroup{"Framing", {"framing", "max_packet_size", "oversize", "deliver_tail"}},
-    OptionGroup{"Loops",
-                {"loops", "pool_size", "read_buffer_size", "read_quantum_ms", "tick_interval_ms"}},
-    OptionGroup{"Flow control",
-                {"high_watermark", "low_watermark", "pause_above_high", "max_queued_bytes",
-                 "max_buffered_bytes"}},
-    OptionGroup{
-        "Timeouts and endings",
-        {"idle_timeout_ms", "read_timeout_ms", "write_timeout_ms", "close_timeout_ms",
-         "min_receive_rate", "receive_rate_grace_ms", "drain_timeout_ms", "handle_signals"}},
-    OptionGroup{"Sockets",
-                {"keep_alive_ms", "no_delay", "receive_buffer_size", "send_buffer_size"}},
-};
-
-// Place of the group of an option in kOptionGroups; its size for kOtherGroup.
-size_t group_of(std::string_view key) {
-  const auto has_key = [key](const OptionGroup& group) {
-    return std::find(group.keys.begin(), group.keys.end(), key) != group.keys.end();
-  };
-  const auto found = std::find_if(kOptionGroups.begin(), kOptionGroups.end(), has_key);
-  return static_cast<size_t>(found - kOptionGroups.begin());
-}
-
-// The options of the library in the order of their groups, which CLI11 shows as they come.
-std::vector<tcpkit_option_info> grouped_options() {
-  std::vector<tcpkit_option_info> infos;
-  for (size_t index = 0; index < tcpkit_server_option_count(); ++index) {
-    tcpkit_option_info info = TCPKIT_OPTION_INFO_INIT;
-    if (tcpkit_server_option_at(index, &info) == TCPKIT_OK) infos.push_back(info);
-  }
-  std::stable_sort(infos.begin(), infos.end(),
-                   [](const auto& a, const auto& b) { return group_of(a.key) < group_of(b.key); });
-  return infos;
-}
+    "  tcpkit serve discard --listen tcp://:7000 --listen unix:///run/x.sock\n"
+    "  tcpkit serve echo --listen tcp://:7443 --tls-cert chain.pem --tls-key key.pem\n"
+    "  tcpkit serve echo --listen tcp://127.0.0.1:7443 --tls-self-signed";
 
 // CLI11 would print `--loops N=2 (Env:...)`; the default belongs behind the sentence.
 class TableFormatter : public CLI::Formatter {
@@ -82,7 +32,8 @@ class TableFormatter : public CLI::Formatter {
   TableFormatter() { column_width(kHelpColumn); }
 
   std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+    const bool needs_value = option->get_expected_min() > 0;
+    return needs_value ? " " + option->get_type_name() : option->get_option_text();
   }
 
   std::string make_option_desc(const CLI::Option* option) const override {
@@ -91,18 +42,6 @@ class TableFormatter : public CLI::Formatter {
     return option->get_description() + " [" + default_text + "]";
   }
 };
-
-std::string flag_name(std::string key) {
-  std::replace(key.begin(), key.end(), '_', '-');
-  return "--" + key;
-}
-
-std::string variable_name(std::string key) {
-  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char character) {
-    return static_cast<char>(std::toupper(character));
-  });
-  return "TCPKIT_" + key;
-}
 
 // A validator of CLI11: text that says what is wrong, or nothing.
 std::string refuse_unknown_service(const std::string& text) {
@@ -120,6 +59,21 @@ void append_addresses(const std::string& text, std::vector<std::string>& address
   }
 }
 
+// What was given for a flag, in its order.
+std::vector<OptionText> texts_of(const FlagSpec& spec, const CLI::Option& option) {
+  std::vector<OptionText> texts;
+  for (const std::string& result : option.results()) {
+    // CLI11 says "true" for a flag that stands alone.
+    const bool is_bare = spec.bare_text != nullptr && result == "true";
+    texts.push_back({spec.key, is_bare ? spec.bare_text : result, spec.name});
+  }
+  if (!texts.empty()) return texts;
+  if (const char* text = std::getenv(spec.variable.c_str())) {
+    texts.push_back({spec.key, text, spec.variable});
+  }
+  return texts;
+}
+
 }  // namespace
 
 ServeCommand::ServeCommand(CLI::App& program)
@@ -134,23 +88,26 @@ ServeCommand::ServeCommand(CLI::App& program)
   quiet_ = command_->add_flag("-q,--quiet")
                ->description("Print nothing but the error that ends the program")
                ->group(kProgramGroup);
-  for (const tcpkit_option_info& info : grouped_options()) add_server_flag(info);
+  for (const FlagSpec& spec : serve_flags()) flags_.push_back({spec, add_flag(spec)});
 }
 
-void ServeCommand::add_server_flag(const tcpkit_option_info& info) {
-  const std::string name = flag_name(info.key);
-  const bool repeatable = name == "--listen";
-  const size_t group = group_of(info.key);
-  CLI::Option* option =
-      command_->add_option(name, info.help)
-          ->type_name(info.value_syntax)
-          ->default_str(info.default_text)
-          ->group(group < kOptionGroups.size() ? kOptionGroups[group].title : kOtherGroup)
-          ->expected(1)
-          ->allow_extra_args(false)
-          ->multi_option_policy(repeatable ? CLI::MultiOptionPolicy::TakeAll
-                                           : CLI::MultiOptionPolicy::TakeLast);
-  flags_.push_back({info.key, variable_name(info.key), option});
+CLI::Option* ServeCommand::add_flag(const FlagSpec& spec) {
+  CLI::Option* option = nullptr;
+  if (spec.bare_text == nullptr) {
+    option = command_->add_option(spec.name)
+                 ->type_name(spec.info.value_syntax)
+                 ->expected(1)
+                 ->allow_extra_args(false);
+  } else {
+    option = command_->add_flag(spec.name)->option_text(std::string("[=") + spec.info.value_syntax +
+                                                        "]");
+  }
+  const bool repeatable = spec.name == "--listen";
+  return option->description(spec.info.help)
+      ->default_str(spec.info.default_text)
+      ->group(spec.group)
+      ->multi_option_policy(repeatable ? CLI::MultiOptionPolicy::TakeAll
+                                       : CLI::MultiOptionPolicy::TakeLast);
 }
 
 ServeArguments ServeCommand::arguments() const {
@@ -158,18 +115,16 @@ ServeArguments ServeCommand::arguments() const {
   const auto service = service_->as<std::string>();
   arguments.service = service == "echo" ? Service::kEcho : Service::kDiscard;
   arguments.verbosity = quiet_->count() > 0 ? Verbosity::kQuiet : Verbosity::kNormal;
-  for (const Flag& flag : flags_) {
-    std::vector<std::string> texts = flag.option->results();
-    std::string origin = flag_name(flag.key);
-    if (const char* text = std::getenv(flag.variable.c_str()); texts.empty() && text != nullptr) {
-      texts.emplace_back(text);
-      origin = flag.variable;
-    }
-    for (const std::string& text : texts) {
-      if (flag.key == "listen") {
-        append_addresses(text, arguments.listen);
+  for (const auto& [spec, option] : flags_) {
+    for (const OptionText& given : texts_of(spec, *option)) {
+      if (spec.key == "listen") {
+        append_addresses(given.text, arguments.listen);
+      } else if (spec.target == FlagTarget::kServer) {
+        arguments.options.push_back(given);
+      } else if (spec.target == FlagTarget::kTls) {
+        arguments.tls.options.push_back(given);
       } else {
-        arguments.options.push_back({flag.key, text, origin});
+        arguments.tls.program_options.push_back(given);
       }
     }
   }

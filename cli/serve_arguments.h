@@ -6,27 +6,34 @@
 #include <vector>
 
 #include "console.h"
+#include "serve_flags.h"
 
 namespace tcpkit::cli {
 
 enum class Service { kEcho, kDiscard };
 
-// One server option as the user wrote it.
+// One option as the user wrote it.
 struct OptionText {
   std::string key;     // "max_packet_size"
   std::string text;    // "64k"
   std::string origin;  // "--max-packet-size" or "TCPKIT_MAX_PACKET_SIZE"
 };
 
+// What was said about TLS. If nothing was, connections are plain.
+struct TlsArguments {
+  std::vector<OptionText> options;          // for tcpkit_tls_options_set
+  std::vector<OptionText> program_options;  // kPassphraseFileKey and so on; the last one wins
+};
+
 struct ServeArguments {
   Service service = Service::kEcho;
   std::vector<std::string> listen;  // addresses, in the order in which they were given
-  std::vector<OptionText> options;
+  std::vector<OptionText> options;  // for tcpkit_server_options_set
+  TlsArguments tls;
   Verbosity verbosity = Verbosity::kNormal;
 };
 
-// The subcommand `serve`. Its flags are made from the option table of the library, so that an
-// option that is added there has a flag, a variable and a help text here.
+// The subcommand `serve`.
 class ServeCommand {
  public:
   explicit ServeCommand(CLI::App& program);
@@ -36,12 +43,11 @@ class ServeCommand {
 
  private:
   struct Flag {
-    std::string key;
-    std::string variable;
+    FlagSpec spec;
     CLI::Option* option;  // owned by the program
   };
 
-  void add_server_flag(const tcpkit_option_info& info);
+  CLI::Option* add_flag(const FlagSpec& spec);
 
   CLI::App* command_;  // owned by the program
   CLI::Option* quiet_ = nullptr;

@@ -6,7 +6,6 @@ Usage: cli_test.py PATH_OF_TCPKIT [unittest arguments]
 
 import os
 import pty
-import re
 import select
 import shutil
 import socket
@@ -16,7 +15,7 @@ import tempfile
 import unittest
 
 from harness import (PROGRAM, TIMEOUT_S, Server, clean_environment, connect, exchange,
-                     flags_of_help, read_to_end, run, runs_as)
+                     flags_of_help, groups_of_help, is_tls_flag, read_to_end, run, runs_as)
 
 
 def varint(number):
@@ -78,12 +77,7 @@ class Program(unittest.TestCase):
         self.assertIn("TCPKIT_MAX_PACKET_SIZE", text)
 
     def test_help_of_serve_groups_the_server_options(self):
-        groups, title = {}, None
-        for line in run("serve", "--help").stdout.splitlines():
-            if heading := re.match(r"(\S.*):$", line):
-                title = heading.group(1)
-            elif flag := re.match(r"\s+--([a-z0-9-]+)", line):
-                groups.setdefault(title, set()).add(flag.group(1))
+        groups = groups_of_help()
         for title, flags in {
                 "Listening": {"listen", "reuse-port"},
                 "Limits": {"max-connections", "max-connections-per-address",
@@ -152,7 +146,7 @@ class UsageErrors(unittest.TestCase):
         self.refuse(["--framing", "fixed", "0"], "echo", "--framing", "fixed:0")
 
     def test_every_flag_refuses_nonsense(self):
-        for flag in flags_of_help():
+        for flag in filter(lambda flag: not is_tls_flag(flag), flags_of_help()):
             with self.subTest(flag=flag):
                 self.refuse(["no-such-value"], "echo", f"--{flag}", "no-such-value",
                             *self.NEEDED_TO_CHECK.get(flag, []))
@@ -347,13 +341,16 @@ class Flags(unittest.TestCase):
         "at-limit": "wait",
         "min-receive-rate": "1k",
         "receive-rate-grace-ms": "2000",
+        "tls-or-plain": "on", "handshake-timeout-ms": "1000", "max-handshakes": "100",
+        "handshake-quantum-ms": "5",
     }
     # Flags that a flag needs beside it.
-    COMPANIONS = {"proxy-protocol": ["--proxy-trusted=127.0.0.0/8"]}
+    COMPANIONS = {"proxy-protocol": ["--proxy-trusted=127.0.0.0/8"],
+                  "tls-or-plain": ["--tls-self-signed"]}
 
     def test_every_flag_of_the_help_is_taken(self):
         for flag in flags_of_help():
-            if flag == "listen":
+            if flag == "listen" or is_tls_flag(flag):
                 continue
             with self.subTest(flag=flag):
                 self.assertIn(flag, self.VALUES, "add a legal value for the new flag here")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 if len(sys.argv) < 2:
     sys.exit(f"usage: {sys.argv[0]} PATH_OF_TCPKIT [unittest arguments]")
@@ -43,6 +44,22 @@ def flags_of_help():
     return [flag for flag in flags if flag not in ("help", "quiet")]
 
 
+def is_tls_flag(flag):
+    """True for flags that switch TLS on, and so need a certificate beside them."""
+    return flag == "alpn" or flag.startswith("tls-") and flag != "tls-or-plain"
+
+
+def groups_of_help():
+    """Sets of long flags by their heading in `serve --help`."""
+    groups, title = {}, None
+    for line in run("serve", "--help").stdout.splitlines():
+        if heading := re.match(r"(\S.*):$", line):
+            title = heading.group(1)
+        elif flag := re.match(r"\s+--([a-z0-9-]+)", line):
+            groups.setdefault(title, set()).add(flag.group(1))
+    return groups
+
+
 class Server:
     """A running `tcpkit serve`, ended with a signal at the end of its with block."""
 
@@ -72,6 +89,15 @@ class Server:
     def errors(self):
         self.stderr_file.seek(0)
         return self.stderr_file.read()
+
+    def wait_for_error(self, wanted):
+        """Returns what was written to stderr once it has the wanted text."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while wanted not in (written := self.errors()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {wanted!r} in {written!r}")
+            time.sleep(0.02)
+        return written
 
     def end(self, signal_number=signal.SIGTERM):
         self.process.send_signal(signal_number)
