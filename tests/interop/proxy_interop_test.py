@@ -6,22 +6,16 @@ Ends with status 77, which ctest shows as skipped, if one of the proxies is not 
 """
 
 import os
-import re
-import select
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
-SKIPPED = 77
-TIMEOUT_S = 10  # of one start, connect or answer
+from support import Process, connect, find_programs, run_tests, start_proxy, stream_module_line
+
 LONGEST_RUN_S = 90  # of everything, then the processes are killed
-ATTEMPTS = 5  # to find a port that nobody takes before the proxy does
-SEARCH_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 HAPROXY = """\
 defaults
@@ -75,21 +69,6 @@ stream {{
 """
 
 
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
-def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-
-
 def read_line(client):
     """The next line; what came of it if the stream ends before."""
     line = b""
@@ -102,42 +81,6 @@ def read_line(client):
 
 def name_of(address):
     return f"{address[0]}:{address[1]}"
-
-
-class Process:
-    """A process in the foreground, killed at the end, with all it wrote to stderr in a file."""
-
-    def __init__(self, command):
-        self.errors_file = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.errors_file, bufsize=0)
-
-    def first_line(self):
-        ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT_S)
-        return self.process.stdout.readline().decode() if ready else ""
-
-    def errors(self):
-        self.errors_file.seek(0)
-        return self.errors_file.read()
-
-    def listens_on(self, ports):
-        """Waits until every port answers; false if the process ends first."""
-        deadline = time.monotonic() + TIMEOUT_S
-        waiting = list(ports)
-        while waiting and self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                connect(waiting[0]).close()
-                waiting.pop(0)
-            except OSError:
-                time.sleep(0.02)
-        return not waiting and self.process.poll() is None
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(TIMEOUT_S)
-        self.process.stdout.close()
-        self.errors_file.close()
 
 
 class Proxies(unittest.TestCase):
@@ -159,19 +102,13 @@ class Proxies(unittest.TestCase):
     @classmethod
     def start(cls, configuration, listeners, command):
         """Starts a proxy with a free port for each listener; cls.ports has the numbers then."""
-        config = os.path.join(cls.folder, f"{listeners[0]}.conf")
-        for _ in range(ATTEMPTS):
-            cls.ports.update(zip(listeners, free_ports(len(listeners))))
-            with open(config, "w", encoding="utf-8") as file:
-                file.write(configuration.format(folder=cls.folder, module=MODULE_LINE,
-                                                **cls.ports))
-            proxy = Process(command(config))
-            if proxy.listens_on(cls.ports[name] for name in listeners):
-                cls.addClassCleanup(proxy.kill)
-                return
-            errors = proxy.errors()
-            proxy.kill()
-        raise AssertionError(f"a proxy does not start: {errors}")
+        proxy, ports = start_proxy(
+            cls.folder,
+            lambda ports: configuration.format(folder=cls.folder, module=MODULE_LINE,
+                                               whoami=cls.ports["whoami"], **ports),
+            listeners, command)
+        cls.addClassCleanup(proxy.kill)
+        cls.ports.update(ports)
 
     def expect_client_via_proxy(self, client, line):
         peer, _, proxy = line.partition(" via ")
@@ -249,41 +186,10 @@ class Proxies(unittest.TestCase):
                 pass
 
 
-def stream_module_line(nginx):
-    """The line that loads the stream module, "" if it is built in; None if there is none."""
-    built = subprocess.run([nginx, "-V"], capture_output=True, text=True, check=False,
-                           timeout=TIMEOUT_S).stderr
-    if re.search(r"--with-stream(\s|$)", built):
-        return ""
-    folder = re.search(r"--modules-path=(\S+)", built)
-    path = os.path.join(folder.group(1) if folder else "", "ngx_stream_module.so")
-    return f"load_module {path};" if os.path.exists(path) else None
-
-
-def find_programs():
-    """Paths of the proxies; ends the test as skipped if one is missing."""
-    programs = {name: shutil.which(name, path=SEARCH_PATH) for name in ["haproxy", "nginx"]}
-    missing = [name for name, path in programs.items() if path is None]
-    if not missing and stream_module_line(programs["nginx"]) is None:
-        missing = ["the stream module of nginx"]
-    if missing:
-        print(f"skipped: not installed: {', '.join(missing)} "
-              "(apt install haproxy nginx-light libnginx-mod-stream)")
-        sys.exit(SKIPPED)
-    return programs
-
-
-def end_late(*_):
-    raise SystemExit(f"not done after {LONGEST_RUN_S} s")
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     WHOAMI = os.path.abspath(sys.argv.pop(1))
-    PROGRAMS = find_programs()
+    PROGRAMS = find_programs(["haproxy", "nginx"], "haproxy nginx-light libnginx-mod-stream")
     MODULE_LINE = stream_module_line(PROGRAMS["nginx"])
-    signal.signal(signal.SIGALRM, end_late)
-    signal.signal(signal.SIGTERM, end_late)
-    signal.alarm(LONGEST_RUN_S)
-    unittest.main()
+    run_tests(LONGEST_RUN_S)
