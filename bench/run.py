@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures tcpkit against bare epoll and libuv on loopback and prints how it stands to its goals.
+"""Measures tcpkit against bare epoll, libuv and OpenSSL on loopback and prints how it stands to
+its goals.
 
 Everything runs inside a private network namespace, the server on one core and the load generator
 on another, in short rounds that alternate between the servers; what counts is the median of the
@@ -11,9 +12,10 @@ import json
 import signal
 import sys
 
-from runner import attacks, counting, sections, timeouts
+from runner import attacks, counting, sections, timeouts, tls
 from runner.network import enter_private_network, prepare_network
-from runner.processes import SERVER_KINDS, Bench, BenchError
+from runner.errors import BenchError
+from runner.processes import SERVER_KINDS, Bench
 from runner.table import Table
 
 SECTIONS = {
@@ -26,6 +28,7 @@ SECTIONS = {
                  timeouts.timeouts),
     "idle": ("User memory per idle connection", counting.idle),
     "syscalls": ("System calls per message", counting.system_calls),
+    "tls": ("TLS 1.3, AES-128-GCM, X25519; ratio to bare OpenSSL on the socket", tls.tls),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),
     "attacks": ("A well-behaved client among hostile ones; ratio to itself without them",
                 attacks.attacks),
@@ -57,7 +60,7 @@ class Context:
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--build-dir", default="build/release", help="default: %(default)s")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections: %(default)s")
     parser.add_argument("--servers", default=DEFAULT_SERVERS,

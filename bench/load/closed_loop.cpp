@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "clock.h"
+#include "opening.h"
 #include "poller.h"
 #include "transfer.h"
 #include "workloads.h"
@@ -46,8 +47,8 @@ class ClosedLoop {
   explicit ClosedLoop(const Options& options)
       : options_(options),
         pattern_(options, options.workload == Workload::kStream ? kStreamPiece : kMessagePiece),
-        transfer_(pattern_),
-        connections_(open_connections(options, pattern_)) {
+        transfer_(options, pattern_),
+        connections_(open_connections(options, pattern_, transfer_)) {
     for (const Connection& connection : connections_) {
       rings_.emplace_back(options.in_flight + 1);
       answered_.push_back(connection.received);

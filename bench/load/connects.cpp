@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "clock.h"
+#include "opening.h"
 #include "poller.h"
 #include "transfer.h"
 #include "workloads.h"
@@ -21,7 +22,7 @@ class ConnectLoop {
   explicit ConnectLoop(const Options& options)
       : options_(options),
         pattern_(options, kPiece),
-        transfer_(pattern_),
+        transfer_(options, pattern_),
         dialer_(options),
         slots_(options.connections),
         dialed_ns_(options.connections) {}
@@ -46,6 +47,7 @@ class ConnectLoop {
     const std::uint64_t start = (cycles_++ % pattern_.message_count()) * pattern_.frame_size();
     slot.sent = slot.received = start;
     slot.allowed = start + pattern_.frame_size();
+    transfer_.begin(slot);
     // On loopback the connection is mostly there already; else EPOLLOUT comes later.
     if (transfer_.send_allowed(slot) != Outcome::kOk) return restart_broken(index);
     poller_.add(slot.fd, index);
@@ -58,6 +60,8 @@ class ConnectLoop {
     if (transfer_.receive_checked(slot) != Outcome::kOk) return restart_broken(index);
     result_.bytes += slot.received - before;
     if (slot.received < slot.allowed) return;
+    if (!transfer_.is_as_wished(slot)) return restart_broken(index);
+    transfer_.end(slot);
     ::close(slot.fd);
     ++result_.messages;
     result_.latency.record(now_ns() - dialed_ns_[index]);
@@ -90,7 +94,8 @@ Result run_connects(const Options& options) {
 
 Result run_idle(const Options& options) {
   const Pattern pattern(options, kPiece);
-  std::vector<Connection> connections = open_connections(options, pattern);
+  Transfer transfer(options, pattern);
+  std::vector<Connection> connections = open_connections(options, pattern, transfer);
   Result result;
   result.messages = connections.size();
   result.congestion_control = congestion_control_of(connections.front().fd);

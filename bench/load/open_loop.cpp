@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "clock.h"
+#include "opening.h"
 #include "poller.h"
 #include "transfer.h"
 #include "workloads.h"
@@ -18,8 +19,8 @@ class OpenLoop {
   explicit OpenLoop(const Options& options)
       : options_(options),
         pattern_(options, kPiece),
-        transfer_(pattern_),
-        connections_(open_connections(options, pattern_)),
+        transfer_(options, pattern_),
+        connections_(open_connections(options, pattern_, transfer_)),
         answered_(connections_.size()),
         step_ns_(1e9 / options.rate) {
     for (const Connection& connection : connections_) first_byte_.push_back(connection.received);

@@ -11,8 +11,9 @@ namespace {
 
 constexpr const char* kUsage =
     "tcpkit-load --connect HOST:PORT [--workload echo|framed|stream|connect|idle|latency]\n"
-    "  [--framing len4be|line] [--connections N] [--size BYTES] [--in-flight N]\n"
-    "  [--seconds S] [--warmup S] [--rate MESSAGES_PER_SECOND] [--pid PID_OF_SERVER]\n";
+    "  [--framing len4be|line] [--tls off|full|resumed] [--connections N] [--size BYTES]\n"
+    "  [--in-flight N] [--seconds S] [--warmup S] [--rate MESSAGES_PER_SECOND] [--pid "
+    "PID_OF_SERVER]\n";
 
 [[noreturn]] void refuse(const std::string& why) {
   std::fprintf(stderr, "tcpkit-load: %s\n%s", why.c_str(), kUsage);
@@ -50,6 +51,13 @@ Framing parse_framing(const std::string& text) {
   refuse("--framing is none, len4be or line, not " + text);
 }
 
+Tls parse_tls(const std::string& text) {
+  if (text == "off") return Tls::kOff;
+  if (text == "full") return Tls::kFull;
+  if (text == "resumed") return Tls::kResumed;
+  refuse("--tls is off, full or resumed, not " + text);
+}
+
 void parse_target(const std::string& text, Options& options) {
   const auto colon = text.rfind(':');
   if (colon == std::string::npos) refuse("--connect takes HOST:PORT");
@@ -67,6 +75,7 @@ void set_option(const std::string& key, const std::string& value, Options& optio
     return;
   }
   if (key == "--framing") return static_cast<void>(options.framing = parse_framing(value));
+  if (key == "--tls") return static_cast<void>(options.tls = parse_tls(value));
   if (key == "--seconds") return static_cast<void>(options.seconds = parse_number(key, value));
   if (key == "--warmup") {
     return static_cast<void>(options.warmup_seconds = parse_number(key, value));

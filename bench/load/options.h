@@ -9,11 +9,13 @@ namespace tcpkit::load {
 
 enum class Workload { kEcho, kFramed, kStream, kConnect, kIdle, kLatency };
 enum class Framing { kNone, kLen4Be, kLine };
+enum class Tls { kOff, kFull, kResumed };  // kResumed: `connect` begins with the ticket before
 
 struct Options {
   Workload workload = Workload::kEcho;
   std::string workload_name = "echo";
   Framing framing = Framing::kNone;
+  Tls tls = Tls::kOff;
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
   std::size_t connections = 50;

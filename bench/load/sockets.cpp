@@ -24,7 +24,6 @@ namespace {
 
 constexpr std::uint32_t kSourceAddresses = 250;
 constexpr std::uint32_t kFirstSource = 0x7F000002;  // 127.0.0.2
-constexpr std::size_t kDialBatch = 256;             // far below any backlog
 
 const sockaddr* as_sockaddr(const sockaddr_in& address) {
   return static_cast<const sockaddr*>(static_cast<const void*>(&address));
@@ -32,25 +31,6 @@ const sockaddr* as_sockaddr(const sockaddr_in& address) {
 
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
-}
-
-void send_all(int fd, const std::uint8_t* data, std::size_t size) {
-  while (size > 0) {
-    const ssize_t sent = ::send(fd, data, size, MSG_NOSIGNAL);
-    if (sent <= 0) fail("send of the first message");
-    data += sent;
-    size -= static_cast<std::size_t>(sent);
-  }
-}
-
-void expect_echo(const Connection& connection, const Pattern& pattern) {
-  std::vector<std::uint8_t> answer(pattern.frame_size());
-  const ssize_t size = ::recv(connection.fd, answer.data(), answer.size(), MSG_WAITALL);
-  if (size != static_cast<ssize_t>(answer.size())) fail("echo of the first message");
-  if (!pattern.matches(connection.received, answer.data(), answer.size())) {
-    errno = EBADMSG;
-    fail("bytes of the first message");
-  }
 }
 
 void set_blocking_timeouts(int fd) {
@@ -105,30 +85,6 @@ int Dialer::dial_blocking() {
   if (::connect(fd, as_sockaddr(target_), sizeof target_) == 0) return fd;
   ::close(fd);
   return -1;
-}
-
-std::vector<Connection> open_connections(const Options& options, const Pattern& pattern) {
-  Dialer dialer(options);
-  std::vector<Connection> connections(options.connections);
-  for (std::size_t begin = 0; begin < connections.size(); begin += kDialBatch) {
-    const std::size_t end = std::min(begin + kDialBatch, connections.size());
-    for (std::size_t i = begin; i < end; ++i) {
-      Connection& connection = connections[i];
-      connection.fd = dialer.dial_blocking();
-      if (connection.fd < 0) fail("connect");
-      // Each one starts at another message, so that bytes of a wrong connection do not match.
-      connection.received = (i % pattern.message_count()) * pattern.frame_size();
-      send_all(connection.fd, pattern.at(connection.received), pattern.frame_size());
-    }
-    for (std::size_t i = begin; i < end; ++i) {
-      Connection& connection = connections[i];
-      expect_echo(connection, pattern);
-      connection.received += pattern.frame_size();
-      connection.sent = connection.allowed = connection.received;
-      ::fcntl(connection.fd, F_SETFL, O_NONBLOCK);
-    }
-  }
-  return connections;
 }
 
 void close_connections(std::vector<Connection>& connections) {

@@ -5,16 +5,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "options.h"
-#include "pattern.h"
+#include "tls_stream.h"
 
 namespace tcpkit::load {
 
 // One open connection: a position in the stream of the pattern for each direction.
 struct Connection {
+  std::unique_ptr<TlsStream> tls;  // null: plain. Stays with the next socket, for its ticket
   int fd = -1;
   std::uint64_t sent = 0;      // position in the stream; bytes handed to the kernel
   std::uint64_t received = 0;  // bytes that came back and were right
@@ -39,10 +41,6 @@ class Dialer {
   std::uint32_t next_source_;
   bool is_loopback_;
 };
-
-// Opens all connections, each proven alive by an echo of its first message, and makes them
-// non-blocking. Exits with status 1 and a message when the server does not answer right.
-std::vector<Connection> open_connections(const Options& options, const Pattern& pattern);
 
 void close_connections(std::vector<Connection>& connections);
 

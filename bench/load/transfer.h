@@ -6,21 +6,40 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "options.h"
+#include "outcome.h"
 #include "pattern.h"
 #include "sockets.h"
+#include "tls_client.h"
 
 namespace tcpkit::load {
 
-enum class Outcome { kOk, kBroken };
-
 class Transfer {
  public:
-  explicit Transfer(const Pattern& pattern) : pattern_(pattern), buffer_(pattern.max_piece()) {}
+  Transfer(const Options& options, const Pattern& pattern)
+      : pattern_(pattern), buffer_(pattern.max_piece()) {
+    if (options.tls != Tls::kOff) tls_ = std::make_unique<TlsClient>(options, pattern);
+  }
+
+  // For a socket that is new.
+  void begin(Connection& connection) {
+    if (tls_) tls_->begin(connection);
+  }
+  // Before the socket is closed in order.
+  void end(Connection& connection) {
+    if (tls_) tls_->end(connection);
+  }
+  // For TLS, once there was an answer: the session was resumed if it should be.
+  bool is_as_wished(const Connection& connection) const {
+    return !tls_ || tls_->is_as_wished(connection);
+  }
 
   // Sends up to connection.allowed, as far as the kernel takes it.
   Outcome send_allowed(Connection& connection) {
+    if (tls_) return tls_->send_allowed(connection);
     while (connection.sent < connection.allowed) {
       const std::size_t piece =
           std::min<std::uint64_t>(connection.allowed - connection.sent, pattern_.max_piece());
@@ -34,6 +53,7 @@ class Transfer {
 
   // Receives until the socket is empty (a short read says so) and checks every byte.
   Outcome receive_checked(Connection& connection) {
+    if (tls_) return tls_->receive_checked(connection);
     for (;;) {
       const ssize_t size = ::recv(connection.fd, buffer_.data(), buffer_.size(), 0);
       if (size < 0) return errno == EAGAIN ? Outcome::kOk : Outcome::kBroken;
@@ -50,6 +70,7 @@ class Transfer {
  private:
   const Pattern& pattern_;
   std::vector<std::uint8_t> buffer_;
+  std::unique_ptr<TlsClient> tls_;  // null: plain
 };
 
 }  // namespace tcpkit::load

@@ -14,7 +14,8 @@ Result run_closed_loop(const Options& options);
 // was due, so a stall is charged to every message that it delayed.
 Result run_open_loop(const Options& options);
 
-// Connect, echo one message, close; over and over on each of `connections` slots.
+// Connect, with TLS the handshake, echo one message, close; over and over on each of `connections`
+// slots.
 Result run_connects(const Options& options);
 
 // Opens the connections, each echoing once, prints "ready", and holds them until stdin ends.

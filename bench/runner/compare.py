@@ -56,6 +56,10 @@ def per_cpu_second(result):
     return result.get("messages_per_server_cpu_second", 0.0)
 
 
+def bytes_per_cpu_second(result):
+    return result.get("bytes_per_server_cpu_second", 0.0)
+
+
 def rotated(names, round_number):
     """Another server begins each round, so that none always follows the same one."""
     start = round_number % len(names)

@@ -19,28 +19,39 @@ WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
 FRAMED = ("--workload", "framed", "--connections", 50, "--size", 64, "--in-flight", 32, "--framing")
 
 
-def idle(context):
-    """A few connections come and go first, so that only the growth with their number counts."""
-    for name in context.servers:
-        with Server(context.bench, SERVER_KINDS[name]) as server:
-            run_load(context.bench, server, ("--seconds", 0.2, "--warmup", 0, "--connections", 10))
-            before = server.private_bytes()
-            arguments = ("--workload", "idle", "--connections", IDLE_CONNECTIONS)
-            with Load(context.bench, server, arguments) as load:
-                load.wait_until_ready()
-                after = server.private_bytes()
-                load.result()
-        each = (after - before) / IDLE_CONNECTIONS
-        is_subject = name == SUBJECT
-        context.table.add(
-            Row(
-                f"idle memory, {IDLE_CONNECTIONS:,} conns",
-                name,
-                f"{each:.0f} bytes/conn",
-                goal=f"<= {IDLE_GOAL_BYTES}" if is_subject else "",
-                reached=each <= IDLE_GOAL_BYTES if is_subject else None,
-            )
+def idle_bytes(context, name, connections, tls=()):
+    """User bytes per idle connection. A few connections come and go first, so that only the growth
+    with their number counts."""
+    first = ("--seconds", 0.2, "--warmup", 0, "--connections", 10)
+    with Server(context.bench, SERVER_KINDS[name]) as server:
+        run_load(context.bench, server, (*first, *tls))
+        before = server.private_bytes()
+        arguments = ("--workload", "idle", "--connections", connections, *tls)
+        with Load(context.bench, server, arguments) as load:
+            load.wait_until_ready()
+            after = server.private_bytes()
+            load.result()
+    return (after - before) / connections
+
+
+def idle_row(context, name, connections, each, goal):
+    """The goal, if there is one, is that of this server."""
+    context.table.add(
+        Row(
+            f"idle memory, {connections:,} conns",
+            name,
+            f"{each:,.0f} bytes/conn",
+            goal="" if goal is None else f"<= {goal:,}",
+            reached=None if goal is None else each <= goal,
         )
+    )
+
+
+def idle(context):
+    for name in context.servers:
+        each = idle_bytes(context, name, IDLE_CONNECTIONS)
+        goal = IDLE_GOAL_BYTES if name == SUBJECT else None
+        idle_row(context, name, IDLE_CONNECTIONS, each, goal)
 
 
 def parse_strace(path):

@@ -7,6 +7,9 @@ import select
 import subprocess
 from dataclasses import dataclass
 
+from .certificates import Certificates
+from .errors import BenchError
+
 LOAD_TIMEOUT_SECONDS = 60
 START_TIMEOUT_SECONDS = 5
 
@@ -18,6 +21,7 @@ class ServerKind:
     name: str
     program: str
     arguments: tuple = ()
+    key_kind: str = ""  # of its certificate: ecdsa or rsa; without one it speaks no TLS
 
 
 SERVER_KINDS = {
@@ -32,12 +36,14 @@ SERVER_KINDS = {
         ServerKind("tcpkit", "tcpkit_server"),
         ServerKind("tcpkit-no-times", "tcpkit_server", ("--timeouts", "none")),
         ServerKind("tcpkit-all-times", "tcpkit_server", ("--timeouts", "all")),
+        ServerKind("openssl", "bare_openssl_server", key_kind="ecdsa"),
+        ServerKind("openssl-released", "bare_openssl_server", ("--release-buffers", "yes"),
+                   key_kind="ecdsa"),
+        ServerKind("openssl-rsa", "bare_openssl_server", key_kind="rsa"),
+        ServerKind("tcpkit-tls", "tcpkit_server", key_kind="ecdsa"),
+        ServerKind("tcpkit-tls-rsa", "tcpkit_server", key_kind="rsa"),
     )
 }
-
-
-class BenchError(Exception):
-    """A server or the load generator did not do its part."""
 
 
 class Bench:
@@ -48,6 +54,7 @@ class Bench:
         cores = sorted(os.sched_getaffinity(0))
         self.server_core = cores[0]
         self.load_core = cores[1] if len(cores) > 1 else cores[0]
+        self.certificates = Certificates()
         self.notes = [] if len(cores) > 1 else ["NOTE: one core only; server and load share it."]
 
     def path(self, program):
@@ -67,6 +74,8 @@ class Server:
 
     def __init__(self, bench, kind, mode="echo", environment=None):
         command = [bench.path(kind.program), "--mode", mode, *kind.arguments]
+        if kind.key_kind:
+            command += bench.certificates.arguments(kind.key_kind)
         self.process = bench.popen(
             command,
             bench.server_core,

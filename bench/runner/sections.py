@@ -1,5 +1,6 @@
 """Sections that compare rates: echo, framed echo, streams, connects, many connections, latency."""
-from .compare import Workload, bytes_per_second, compare, per_cpu_second, per_second
+from .compare import (Workload, bytes_per_cpu_second, bytes_per_second, compare, per_cpu_second,
+                      per_second)
 from .table import Row, number
 
 YARDSTICK = "bare-epoll"
@@ -10,24 +11,29 @@ def spread_of(ratios):
     return f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else ""
 
 
+UNITS = {per_second: "/s", per_cpu_second: "/CPU-s", bytes_per_second: "B/s",
+         bytes_per_cpu_second: "B/CPU-s"}
+
+
 def rate_rows(context, workload, comparison, goal, judged=per_second, subject=SUBJECT):
-    """One row per server; the goal is judged for the subject only."""
-    shown = bytes_per_second if "stream" in workload.arguments else judged
-    unit = "B/s" if shown is bytes_per_second else ("/CPU-s" if judged is per_cpu_second else "/s")
+    """One row per server; the goal, unless it is None, is judged for the subject only."""
+    shown = judged
+    if "stream" in workload.arguments:
+        shown = bytes_per_second if judged is per_second else bytes_per_cpu_second
     for server in comparison.results:
         ratios = comparison.ratios(server, shown)
         ratio = comparison.ratio(server, shown)
-        is_subject = server == subject
+        is_judged = server == subject and goal is not None
         context.table.add(
             Row(
                 workload.name,
                 server,
-                number(comparison.median(server, shown), unit),
+                number(comparison.median(server, shown), UNITS[shown]),
                 ratio,
                 spread_of(ratios),
                 comparison.ratio(server, per_cpu_second),
-                f">= {goal:.2f}" if is_subject else "",
-                ratio >= goal if is_subject else None,
+                f">= {goal:.2f}" if is_judged else "",
+                ratio >= goal if is_judged else None,
             )
         )
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,9 @@ typedef struct bare_options {
   uint16_t port;          /* 0 takes a free one */
   unsigned loops;         /* only tcpkit_server has more than one */
   bare_timeouts timeouts; /* only tcpkit_server has any */
+  const char* cert_file;  /* certificate in PEM; NULL: no TLS. Only servers that speak it */
+  const char* key_file;
+  bool release_buffers; /* only bare_openssl_server: give an idle connection's buffers back */
 } bare_options;
 
 /* Buffers that all connections of one server share: it has one thread. */
@@ -63,7 +67,7 @@ static inline bare_timeouts bare_parse_timeouts(const char* text) {
 }
 
 static inline bare_options bare_parse_options(int argc, char** argv) {
-  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE};
+  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE, NULL, NULL, false};
   for (int i = 1; i + 1 < argc; i += 2) {
     const char* value = argv[i + 1];
     if (strcmp(argv[i], "--mode") == 0) {
@@ -76,6 +80,12 @@ static inline bare_options bare_parse_options(int argc, char** argv) {
       options.loops = (unsigned)strtoul(value, NULL, 10);
     } else if (strcmp(argv[i], "--timeouts") == 0) {
       options.timeouts = bare_parse_timeouts(value);
+    } else if (strcmp(argv[i], "--cert") == 0) {
+      options.cert_file = value;
+    } else if (strcmp(argv[i], "--key") == 0) {
+      options.key_file = value;
+    } else if (strcmp(argv[i], "--release-buffers") == 0) {
+      options.release_buffers = strcmp(value, "yes") == 0;
     } else {
       fprintf(stderr, "unknown option %s\n", argv[i]);
       exit(2);

@@ -43,6 +43,17 @@ static void set_timeouts(tcpkit_server_options* options, bare_timeouts timeouts)
   options->write_timeout_ms = minute_ms;
 }
 
+/* NULL without a certificate: then connections are plain. */
+static tcpkit_tls* make_tls(const bare_options* bare) {
+  if (bare->cert_file == NULL) return NULL;
+  tcpkit_tls_options options = TCPKIT_TLS_OPTIONS_INIT;
+  options.cert_file = bare->cert_file;
+  options.key_file = bare->key_file;
+  tcpkit_tls* tls = NULL;
+  if (tcpkit_tls_create(&options, &tls) != TCPKIT_OK) give_up();
+  return tls;
+}
+
 /* Prints "listening PORT", as the other servers do. */
 static void announce(const tcpkit_server* server) {
   char text[300];
@@ -61,6 +72,7 @@ int main(int argc, char** argv) {
   options.framing = framing_of(bare.mode);
   set_timeouts(&options, bare.timeouts);
   options.max_connections = 100 * 1000;
+  options.tls = make_tls(&bare);
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   handlers.on_data = on_data;
   handlers.on_packet = on_packet;
@@ -69,6 +81,7 @@ int main(int argc, char** argv) {
   snprintf(address, sizeof address, "tcp://127.0.0.1:%u", (unsigned)bare.port);
   tcpkit_server* server = NULL;
   if (tcpkit_server_create(&options, &handlers, &server) != TCPKIT_OK) give_up();
+  tcpkit_tls_free(options.tls);
   if (tcpkit_server_listen(server, address, NULL) != TCPKIT_OK) give_up();
   announce(server);
   if (tcpkit_server_run(server) != TCPKIT_OK) give_up();
