@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Compiles every C and C++ block of README.md as printed, runs those that are whole programs on a
-free port and has them echo a line; shell blocks must parse and name commands of ./dev that exist."""
+"""Compiles every C and C++ block of README.md and docs/tls.md as printed, runs those that are whole
+programs on a free port and has them echo a line; shell blocks must parse and name commands of ./dev
+that exist."""
 
 import argparse
 import os
@@ -15,8 +16,7 @@ from pathlib import Path
 
 from tracked_files import ROOT
 
-README = ROOT / "README.md"
-SKIPPED = 77
+DOCUMENTS = ("README.md", "docs/tls.md")
 LANGUAGES = {"c": ("cc", "-std=c99", ".c"), "cpp": ("cxx", "-std=c++20", ".cpp")}
 PORT = re.compile(r'(?<=:)\d{4,5}(?=")')
 PATIENCE_S = 10
@@ -36,8 +36,8 @@ def free_port() -> int:
 
 def as_program(code: str) -> str:
     """A fragment that has no main becomes the body of one."""
-    headers = "#include <cstdio>\n#include <tcpkit.hpp>\n"
-    return f"#ifdef __cplusplus\n{headers}#endif\n#include <tcpkit.h>\nint main(void) {{\n{code}\n}}\n"
+    headers = "#ifdef __cplusplus\n#include <tcpkit.hpp>\n#endif\n#include <stdio.h>\n#include <string.h>\n"
+    return f"{headers}#include <tcpkit.h>\nint main(void) {{\n{code}\n}}\n"
 
 
 class Compiler:
@@ -138,15 +138,14 @@ def main() -> int:
     parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
     parser.add_argument("--cxx", default=os.environ.get("CXX", "c++"))
     arguments = parser.parse_args()
-    if not README.exists():
-        return SKIPPED
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         compiler = Compiler(arguments, Path(folder))
-        for language, code, line in blocks(README.read_text(encoding="utf-8")):
-            problem = problem_of(compiler, language, code)
-            print(f"{'FAILED' if problem else 'ok'} README.md:{line} ({language}) {problem}")
-            failures += bool(problem)
+        for document in DOCUMENTS:
+            for language, code, line in blocks((ROOT / document).read_text(encoding="utf-8")):
+                problem = problem_of(compiler, language, code)
+                print(f"{'FAILED' if problem else 'ok'} {document}:{line} ({language}) {problem}")
+                failures += bool(problem)
     return 1 if failures else 0
 
 
