@@ -784,7 +784,7 @@ enum {
   TCPKIT_TLS_RESUMPTION_DEFAULT = 0, /* TCPKIT_TLS_RESUMPTION_TICKETS */
   TCPKIT_TLS_RESUMPTION_TICKETS = 1, /* by tickets, which the clients keep */
   TCPKIT_TLS_RESUMPTION_CACHE = 2,   /* from a cache of session_cache_size sessions on the server */
-  TCPKIT_TLS_RESUMPTION_OFF = 3      /* not at all */
+  TCPKIT_TLS_RESUMPTION_OFF = 3      /* not at all; clients do not resume theirs either */
 };
 
 /** For tickets: none after a handshake. */

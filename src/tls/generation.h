@@ -10,6 +10,7 @@
 #include "base/ref.h"
 #include "base/status.h"
 #include "tls/certificate_loading.h"
+#include "tls/client_sessions.h"
 #include "tls/openssl_ptr.h"
 #include "tls/server_names.h"
 #include "tls/ticket_keys.h"
@@ -37,6 +38,7 @@ class TlsGeneration final : public RefCounted<TlsGeneration> {
   uint64_t expires_at_ms() const noexcept;
   const TlsSettings& settings() const noexcept { return basis_->settings; }
   TicketKeys& ticket_keys() const noexcept { return basis_->ticket_keys; }
+  ClientSessions& client_sessions() noexcept { return client_sessions_; }
 
   // Null if memory ran out, or for a server without a certificate.
   SslPtr new_ssl(tcpkit_tls_role role) noexcept;
@@ -58,6 +60,7 @@ class TlsGeneration final : public RefCounted<TlsGeneration> {
   ServerNames names_{{}};
   std::vector<SslContextPtr> server_contexts_;  // one for each group of names_
   SslContextPtr client_context_;
+  ClientSessions client_sessions_;
   std::mutex client_mutex_;
   bool client_lacks_system_trust_ = false;  // under client_mutex_
 };

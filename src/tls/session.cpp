@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "tls/engine.h"
+#include "tls/ssl_callbacks.h"
 
 namespace tcpkit {
 namespace {
@@ -70,6 +71,7 @@ bool TlsSession::expect_host(const char* host) noexcept {
     set = SSL_set1_host(ssl_, host) == 1 &&
           SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                    const_cast<char*>(host)) == 1;
+    if (set) offer_session(ssl_, host);
   }
   ERR_clear_error();
   return set;

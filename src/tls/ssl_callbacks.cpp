@@ -227,6 +227,27 @@ void on_key_line(const SSL* ssl, const char* line) noexcept {
   }
 }
 
+void set_key_log(const TlsSettings& settings, SSL_CTX* context) noexcept {
+  if (settings.on_key_log != nullptr) SSL_CTX_set_keylog_callback(context, on_key_line);
+}
+
+// ---- Sessions of clients ----
+
+// 1: the session is ours now. With TLS 1.3 it comes after the handshake, when a ticket is read.
+int on_new_session(SSL* ssl, SSL_SESSION* session) noexcept {
+  const char* host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  if (host == nullptr) return 0;
+  SSL_SESSION_up_ref(session);
+  SessionPtr kept(session);
+  try {
+    home_of(ssl).client_sessions().keep(host, std::move(kept));
+  } catch (...) {
+    return 0;
+  }
+  SSL_SESSION_free(session);  // the reference that 1 takes over
+  return 1;
+}
+
 // The macros of OpenSSL for these callbacks are casts of C.
 template <typename Callback>
 void set_callback(SSL_CTX* context, int kind, Callback* callback) noexcept {
@@ -236,16 +257,23 @@ void set_callback(SSL_CTX* context, int kind, Callback* callback) noexcept {
 }  // namespace
 
 void set_client_callbacks(const TlsSettings& settings, SSL_CTX* context) {
-  if (settings.on_key_log != nullptr) SSL_CTX_set_keylog_callback(context, on_key_line);
+  set_key_log(settings, context);
+  const bool resumes = settings.resumption != TCPKIT_TLS_RESUMPTION_OFF;
+  if (resumes) SSL_CTX_sess_set_new_cb(context, on_new_session);
 }
 
 void set_server_callbacks(const TlsSettings& settings, SSL_CTX* context) {
-  set_client_callbacks(settings, context);
+  set_key_log(settings, context);
   SSL_CTX_set_client_hello_cb(context, on_client_hello, nullptr);
   set_callback(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, on_server_name);
   set_callback(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, on_status_request);
   set_ticket_callback(context);
   if (!settings.alpn.empty()) set_protocols_callback(context);
+}
+
+void offer_session(SSL* ssl, const char* host) noexcept {
+  const SessionPtr session = home_of(ssl).client_sessions().take(host);
+  if (session) SSL_set_session(ssl, session.get());
 }
 
 bool bind_generation(SSL* ssl, TlsGeneration& generation) noexcept {

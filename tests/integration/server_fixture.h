@@ -93,6 +93,7 @@ struct Behaviour {
   std::function<void(const tcpkit_metrics&)> on_metrics = {};
   std::function<void(tcpkit_conn*)> on_writable = {};
   std::function<void(tcpkit_conn*)> on_drain = {};
+  std::function<void(tcpkit_conn*)> on_tls = {};
   std::vector<std::string> addresses = {"tcp://127.0.0.1:0"};
 };
 
@@ -208,6 +209,7 @@ class TestServer {
     handlers.on_metrics = ticked;
     handlers.on_writable = behaviour_.on_writable ? writable : nullptr;
     handlers.on_drain = behaviour_.on_drain ? draining : nullptr;
+    handlers.on_tls = behaviour_.on_tls ? became_tls : nullptr;
     handlers.user_data = this;
     tcpkit_server* server = nullptr;
     EXPECT_EQ(TCPKIT_OK, tcpkit_server_create(&options, &handlers, &server)) << last_error();
@@ -330,6 +332,9 @@ class TestServer {
   }
   static void draining(tcpkit_conn* conn, void* user_data) {
     self(user_data).behaviour_.on_drain(conn);
+  }
+  static void became_tls(tcpkit_conn* conn, void* user_data) {
+    self(user_data).behaviour_.on_tls(conn);
   }
   static void closed(tcpkit_conn* conn, const tcpkit_close_info* info, void* user_data) {
     TestServer& server = self(user_data);

@@ -1,5 +1,7 @@
 // Going over to TLS in the middle of a connection, on either side; plain and TLS on one port; TLS
 // behind a PROXY header.
+#include <atomic>
+
 #include "tls_client.h"
 
 using namespace testkit;
@@ -133,27 +135,36 @@ TEST(StartTls, AfterMuchThatWasSentInClear) {
 class ClientSide : public ::testing::Test {
  protected:
   // The tested connections are clients of TLS, who trust authority_ and expect localhost.
-  void start(const char* server_name = "localhost") {
+  void start(const char* server_name = "localhost",
+             std::function<void(tcpkit_conn*)> on_tls = nullptr) {
     const std::string ca = authority_.root().pem();
     tcpkit_tls_options options = TCPKIT_TLS_OPTIONS_INIT;
     options.ca_pem = {ca.data(), ca.size()};
     tls_ = make_tls(options);
     server_ = std::make_unique<TestServer>(
-        with_loops(1), Behaviour{.on_open = [this, server_name](tcpkit_conn* conn) {
-          tcpkit_start_tls_options start = TCPKIT_START_TLS_OPTIONS_INIT;
-          start.role = TCPKIT_TLS_CLIENT;
-          start.tls = tls_.get();
-          start.server_name = server_name;
-          EXPECT_EQ(TCPKIT_OK, tcpkit_conn_start_tls(conn, &start)) << TestServer::last_error();
-          send_text(conn, "from the client");
-        }});
+        with_loops(1), Behaviour{.on_open =
+                                     [this, server_name](tcpkit_conn* conn) {
+                                       tcpkit_start_tls_options start =
+                                           TCPKIT_START_TLS_OPTIONS_INIT;
+                                       start.role = TCPKIT_TLS_CLIENT;
+                                       start.tls = tls_.get();
+                                       start.server_name = server_name;
+                                       EXPECT_EQ(TCPKIT_OK, tcpkit_conn_start_tls(conn, &start))
+                                           << TestServer::last_error();
+                                       send_text(conn, "from the client");
+                                     },
+                                 .on_tls = std::move(on_tls)});
   }
-  // The peer, with that certificate; false if the handshake fails.
-  bool shake_hands(const Issued& shown, const Issued& intermediate) {
-    const SslContext context(SSL_CTX_new(TLS_server_method()));
+  static SslContext peer_context(const Issued& shown, const Issued& intermediate) {
+    SslContext context(SSL_CTX_new(TLS_server_method()));
     SSL_CTX_use_certificate(context.get(), shown.certificate.get());
     SSL_CTX_add1_chain_cert(context.get(), intermediate.certificate.get());
     SSL_CTX_use_PrivateKey(context.get(), shown.key.get());
+    return context;
+  }
+  // The peer, with that certificate; false if the handshake fails.
+  bool shake_hands(const Issued& shown, const Issued& intermediate) {
+    const SslContext context = peer_context(shown, intermediate);
     peer_ = std::make_unique<TlsClient>(TlsClient::as_server(server_->connect(), context.get()));
     return peer_->handshake() && peer_->receive(15) == "from the client";
   }
@@ -176,6 +187,35 @@ TEST_F(ClientSide, TrustsAPeerWhoseCertificateIsForItsNameAndSendsSni) {
   start();
   ASSERT_TRUE(shake_hands(authority_.server("localhost"), authority_.intermediate()));
   EXPECT_STREQ("localhost", SSL_get_servername(peer_->ssl(), TLSEXT_NAMETYPE_host_name));
+}
+
+TEST_F(ClientSide, ResumesTheSessionOfThatHost) {
+  std::atomic<int> resumed{0};
+  Event done;
+  start("localhost", [&](tcpkit_conn* conn) {
+    tcpkit_tls_info info = TCPKIT_TLS_INFO_INIT;
+    EXPECT_EQ(TCPKIT_OK, tcpkit_conn_tls_info(conn, &info));
+    EXPECT_EQ(1, info.peer_verified);
+    resumed += info.resumed;
+    done.set();
+  });
+  const Issued shown = authority_.server("localhost");
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const int resumed_before = resumed;
+    const int done_before = done.count();
+    const SslContext context = peer_context(shown, authority_.intermediate());
+    SSL_CTX_set_max_proto_version(context.get(), version);
+    for (int i = 0; i < 3; ++i) {
+      TlsClient peer = TlsClient::as_server(server_->connect(), context.get());
+      ASSERT_TRUE(peer.handshake());
+      EXPECT_EQ("from the client", peer.receive(15));
+      peer.send("read with the tickets");
+      ASSERT_TRUE(done.wait(done_before + i + 1));
+      peer.say_goodbye();
+      EXPECT_EQ("", peer.receive_all());
+    }
+    EXPECT_EQ(resumed_before + 2, resumed);
+  }
 }
 
 TEST_F(ClientSide, TakesAnAddressForAName) {
