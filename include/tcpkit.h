@@ -1121,7 +1121,8 @@ typedef struct tcpkit_server_options {
   /** connections speak TLS with these credentials; create keeps a reference; default: plain */
   tcpkit_tls *tls;
   /** connections may also be plain: the first byte tells; one that has sent nothing when
-   *  handshake_timeout_ms has passed is plain and waits for the server to speak; default off */
+   *  handshake_timeout_ms has passed is plain and waits for the server to speak; default off; needs
+   *  tls */
   tcpkit_switch tls_or_plain;
   uint32_t reserved2;            /* zero */
   uint64_t handshake_timeout_ms; /* time for the TLS handshake; default 10000; TCPKIT_UNLIMITED */

@@ -204,14 +204,11 @@ void Conn::arm_close_timer() noexcept {
 // Goes on with a shutdown or a close as far as the write queue allows.
 void Conn::advance_close() noexcept {
   if (state() == ConnState::kClosed || state() == ConnState::kLingering) return;
-  if (!all_sent()) {
-    if (state() == ConnState::kFlushing) arm_close_timer();
-    return;
-  }
   const bool closing = state() == ConnState::kFlushing;
-  if (closing || shutdown_wanted_) {
-    say_goodbye();
-    if (has_sealed_rest()) return closing ? arm_close_timer() : void();
+  if (all_sent() && (closing || shutdown_wanted_)) say_goodbye();
+  if (!all_sent()) {
+    if (closing) arm_close_timer();
+    return;
   }
   if (!write_shut_ && (closing ? !peer_ended_ : shutdown_wanted_)) {
     write_shut_ = true;

@@ -213,8 +213,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void write_clear() noexcept;
   void say_goodbye() noexcept;
   void drop_tls_output() noexcept;
-  size_t sealed_plain_bytes() const noexcept;
-  bool has_sealed_rest() const noexcept;
+  // Asked in every event, so a plain connection calls nothing.
+  size_t sealed_plain_bytes() const noexcept { return tls_ == nullptr ? 0 : sealed_plain_of_tls(); }
+  bool has_sealed_rest() const noexcept { return tls_ != nullptr && tls_has_sealed_rest(); }
+  size_t sealed_plain_of_tls() const noexcept;
+  bool tls_has_sealed_rest() const noexcept;
 
   // conn_proxy.cpp
   bool expect_proxy_header() noexcept;

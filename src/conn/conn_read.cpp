@@ -93,7 +93,7 @@ void Conn::read_ready() {
     if (!received.filled || received.quantum.over()) break;
   }
   if (received.ended) return end_of_stream();
-  tell_tls_end();
+  if (tls_ != nullptr) tell_tls_end();
 }
 
 // False if there was nothing, or the end.

@@ -112,7 +112,8 @@ bool Conn::take_prelude(Received& received) {
     }
     (void)begin_handshake(host_.config().tls.credentials, TCPKIT_TLS_SERVER, nullptr);
   }
-  if (prelude_ != Prelude::kHandshake) return state() == ConnState::kOpen;
+  if (state() != ConnState::kOpen) return false;  // no room for one more handshake
+  if (prelude_ == Prelude::kNone) return true;
   handshake_began_ = true;
   host_.tls_engine()->put_input(received.bytes);
   received.bytes = {};
@@ -170,7 +171,7 @@ Status Conn::start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role r
   if (tls_ != nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: it speaks TLS already");
   if (has_output() && !waits_writable_) flush_output();
   const Status status = begin_handshake(credentials, role, host);
-  if (status != TCPKIT_OK || prelude_ != Prelude::kHandshake) return status;
+  if (status != TCPKIT_OK || state() != ConnState::kOpen) return status;
   tls_->clear_bytes = queue_.bytes();
   if (role == TCPKIT_TLS_CLIENT) step_handshake();
   touch();
@@ -465,12 +466,12 @@ void Conn::drop_tls_output() noexcept {
   tls_->sealed.clear(host_.blocks());
 }
 
-size_t Conn::sealed_plain_bytes() const noexcept {
-  return tls_ == nullptr ? 0 : tls_->sealed_plain;
+size_t Conn::sealed_plain_of_tls() const noexcept {
+  return tls_->sealed_plain;
 }
 
-bool Conn::has_sealed_rest() const noexcept {
-  return tls_ != nullptr && !tls_->sealed.empty();
+bool Conn::tls_has_sealed_rest() const noexcept {
+  return !tls_->sealed.empty();
 }
 
 // ---- Facts ----

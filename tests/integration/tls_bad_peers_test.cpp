@@ -62,18 +62,20 @@ TEST(TlsBadPeers, PlainHttpIsToldFromTls) {
 
 TEST(TlsBadPeers, RandomBytesBehindATlsHeaderAreAnError) {
   const TlsOwner tls = simple_tls();
-  for (unsigned seed = 1; seed <= 50; ++seed) {
+  uint32_t state = 1;
+  for (int i = 0; i < 50; ++i) {
     TestServer server(with_tls(tls));
     RawClient client = server.connect();
     std::string bytes("\x16\x03\x01\x02\x00", 5);
-    for (int i = 0; i < 512; ++i)
-      bytes += static_cast<char>((seed = seed * 1103515245u + 12345u) >> 16);
+    for (int k = 0; k < 512; ++k) {
+      state = state * 1103515245u + 12345u;
+      bytes += static_cast<char>(state >> 16);
+    }
     client.send(bytes);
     client.half_close();
     ASSERT_TRUE(server.wait_closes(1));
     EXPECT_NE(TCPKIT_OK, server.close_info().status);
     EXPECT_EQ(0u, server.open_count());
-    if (seed > 50) break;
   }
 }
 
@@ -269,6 +271,22 @@ TEST(TlsLimits, MoreHandshakesThanMayBeUnderWayAreReset) {
   ASSERT_TRUE(server.wait_until([&] { return server.metrics().tls_handshakes_now == 1; }));
   TlsClient fourth(server);
   EXPECT_TRUE(fourth.handshake());
+}
+
+TEST(TlsLimits, OneMoreHandshakeBehindAFirstByteIsResetToo) {
+  const TlsOwner tls = simple_tls();
+  tcpkit_server_options options = with_tls(tls);
+  options.tls_or_plain = TCPKIT_ON;
+  options.max_handshakes = 1;
+  TestServer server(options, echo());
+  RawClient first = server.connect();
+  first.send("\x16");
+  ASSERT_TRUE(server.wait_until([&] { return server.metrics().tls_handshakes_now == 1; }));
+  TlsClient second(server);
+  EXPECT_FALSE(second.handshake());
+  EXPECT_EQ(TCPKIT_CLOSE_LIMIT, server.close_info().reason);
+  EXPECT_EQ(1u, server.metrics().refused_by_handshakes);
+  EXPECT_EQ(0u, server.metrics().tls_failures);
 }
 
 TEST(TlsLimits, AQuantumOfHandshakesLetsAllOfThemInAfterTime) {
