@@ -45,11 +45,11 @@ extern "C" {
 /* ---- Version ------------------------------------------------------------------------------- */
 
 #define TCPKIT_VERSION_MAJOR 0
-#define TCPKIT_VERSION_MINOR 3
+#define TCPKIT_VERSION_MINOR 4
 #define TCPKIT_VERSION_PATCH 0
 /** Version of this header as one number: major * 1000000 + minor * 1000 + patch. */
-#define TCPKIT_VERSION_NUMBER 3000u
-#define TCPKIT_VERSION_TEXT "0.3.0"
+#define TCPKIT_VERSION_NUMBER 4000u
+#define TCPKIT_VERSION_TEXT "0.4.0"
 
 /** Version of the library that is loaded, in the form of TCPKIT_VERSION_NUMBER.
  *  Thread: any. Since: 0.1. */
@@ -87,6 +87,8 @@ enum {
   TCPKIT_E_NOT_RUNNING = -203,     /* the server or the loop is not running */
   TCPKIT_E_NOT_FOUND = -204,       /* there is no such thing, or no longer */
   TCPKIT_E_FORKED = -205,          /* the object belongs to the parent process */
+  TCPKIT_E_END = -206,             /* the peer ended its stream; nothing more can be read */
+  TCPKIT_E_CANCELLED = -207,       /* what was waited for was cancelled */
 
   TCPKIT_E_NO_MEMORY = -301,      /* an allocation failed */
   TCPKIT_E_TOO_MANY_FILES = -302, /* the process or the system is out of descriptors */
@@ -102,6 +104,7 @@ enum {
   TCPKIT_E_RESET = -406,                 /* ECONNRESET or EPIPE: the peer reset the connection */
   TCPKIT_E_TIMED_OUT = -407,             /* ETIMEDOUT, or a deadline of ours passed */
   TCPKIT_E_UNREACHABLE = -408,           /* EHOSTUNREACH or ENETUNREACH */
+  TCPKIT_E_REFUSED = -409,               /* ECONNREFUSED: nobody listens there */
   TCPKIT_E_IO = -499, /* any other failed system call; errno is in the message and the close info */
 
   /** a packet is larger than max_packet_size, or than its length field can say */
@@ -111,6 +114,7 @@ enum {
   TCPKIT_E_BAD_VARINT = -503,
   TCPKIT_E_UNEXPECTED_EOF = -504,   /* the stream ended inside a value or packet */
   TCPKIT_E_BAD_PROXY_HEADER = -505, /* the PROXY header is missing, malformed or not trusted */
+  TCPKIT_E_FILTER = -506,           /* a filter refused the bytes */
 
   TCPKIT_E_TLS = -601, /* the TLS handshake or a record failed; the close info says how */
   /** the peer does not speak TLS: plain HTTP, or bytes that are no record */

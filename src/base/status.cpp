@@ -32,6 +32,8 @@ constexpr StatusRow kStatusTable[] = {
     {TCPKIT_E_NOT_RUNNING, "TCPKIT_E_NOT_RUNNING", "not running"},
     {TCPKIT_E_NOT_FOUND, "TCPKIT_E_NOT_FOUND", "there is no such thing"},
     {TCPKIT_E_FORKED, "TCPKIT_E_FORKED", "the object belongs to the parent process"},
+    {TCPKIT_E_END, "TCPKIT_E_END", "the peer ended its stream"},
+    {TCPKIT_E_CANCELLED, "TCPKIT_E_CANCELLED", "cancelled"},
     {TCPKIT_E_NO_MEMORY, "TCPKIT_E_NO_MEMORY", "out of memory"},
     {TCPKIT_E_TOO_MANY_FILES, "TCPKIT_E_TOO_MANY_FILES", "out of file descriptors"},
     {TCPKIT_E_LIMIT, "TCPKIT_E_LIMIT", "a configured limit was reached"},
@@ -45,6 +47,7 @@ constexpr StatusRow kStatusTable[] = {
     {TCPKIT_E_RESET, "TCPKIT_E_RESET", "the peer reset the connection"},
     {TCPKIT_E_TIMED_OUT, "TCPKIT_E_TIMED_OUT", "timed out"},
     {TCPKIT_E_UNREACHABLE, "TCPKIT_E_UNREACHABLE", "host or network unreachable"},
+    {TCPKIT_E_REFUSED, "TCPKIT_E_REFUSED", "connection refused"},
     {TCPKIT_E_IO, "TCPKIT_E_IO", "a system call failed"},
     {TCPKIT_E_PACKET_TOO_BIG, "TCPKIT_E_PACKET_TOO_BIG", "the packet is too big"},
     {TCPKIT_E_BAD_FRAME, "TCPKIT_E_BAD_FRAME", "the bytes break the framing"},
@@ -52,6 +55,7 @@ constexpr StatusRow kStatusTable[] = {
     {TCPKIT_E_UNEXPECTED_EOF, "TCPKIT_E_UNEXPECTED_EOF", "the stream ended too early"},
     {TCPKIT_E_BAD_PROXY_HEADER, "TCPKIT_E_BAD_PROXY_HEADER",
      "the PROXY header is missing, malformed or not trusted"},
+    {TCPKIT_E_FILTER, "TCPKIT_E_FILTER", "a filter refused the bytes"},
     {TCPKIT_E_TLS, "TCPKIT_E_TLS", "the TLS handshake or a record failed"},
     {TCPKIT_E_TLS_NOT_TLS, "TCPKIT_E_TLS_NOT_TLS", "the peer does not speak TLS"},
     {TCPKIT_E_TLS_NO_COMMON, "TCPKIT_E_TLS_NO_COMMON",
@@ -135,6 +139,8 @@ Status status_from_errno(int error_number) noexcept {
     case ECONNRESET:
     case EPIPE:
       return TCPKIT_E_RESET;
+    case ECONNREFUSED:
+      return TCPKIT_E_REFUSED;
     case ETIMEDOUT:
       return TCPKIT_E_TIMED_OUT;
     case EHOSTUNREACH:
