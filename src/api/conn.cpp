@@ -88,7 +88,7 @@ uint64_t tcpkit_conn_id(const tcpkit_conn* conn) {
 
 tcpkit_loop* tcpkit_conn_loop(const tcpkit_conn* conn) {
   if (conn == nullptr) return nullptr;
-  return Conn::from_handle(conn)->host().handle();
+  return Conn::from_handle(conn)->host().loop_host().handle();
 }
 
 size_t tcpkit_conn_remote_address(const tcpkit_conn* conn, char* buffer, size_t buffer_size) {

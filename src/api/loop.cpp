@@ -1,6 +1,6 @@
 // tcpkit_loop_*. A handle is the host of a loop.
 #include "api/guard.h"
-#include "conn/conn_host.h"
+#include "conn/loop_host.h"
 
 using namespace tcpkit;
 
@@ -8,7 +8,7 @@ namespace {
 
 Status check_loop(const tcpkit_loop* loop) noexcept {
   if (loop == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "loop is NULL");
-  return ConnHost::from_handle(loop)->config().fork_guard.check();
+  return LoopHost::from_handle(loop)->fork_guard().check();
 }
 
 // A task may run, and free the server, before the post of it has returned: the loop is kept until
@@ -17,7 +17,7 @@ template <typename Call>
 Status on_loop(tcpkit_loop* loop, Call call) noexcept {
   const Status status = check_loop(loop);
   if (status != TCPKIT_OK) return status;
-  const Ref<ConnHost> kept = Ref<ConnHost>::share(ConnHost::from_handle(loop));
+  const Ref<LoopHost> kept = Ref<LoopHost>::share(LoopHost::from_handle(loop));
   return call(kept->work());
 }
 
@@ -33,7 +33,7 @@ tcpkit_status tcpkit_loop_post(tcpkit_loop* loop, tcpkit_task_fn task, void* use
 }
 
 int32_t tcpkit_loop_is_current(const tcpkit_loop* loop) {
-  return loop != nullptr && ConnHost::from_handle(loop)->loop().is_home() ? 1 : 0;
+  return loop != nullptr && LoopHost::from_handle(loop)->loop().is_home() ? 1 : 0;
 }
 
 void tcpkit_timer_options_init(tcpkit_timer_options* options) {

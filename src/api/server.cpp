@@ -315,5 +315,5 @@ size_t tcpkit_server_loop_count(const tcpkit_server* server) {
 
 tcpkit_loop* tcpkit_server_loop(tcpkit_server* server, size_t index) {
   ConnHost* host = server == nullptr ? nullptr : Server::from_handle(server)->host(index);
-  return host == nullptr ? nullptr : host->handle();
+  return host == nullptr ? nullptr : host->loop_host().handle();
 }

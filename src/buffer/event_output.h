@@ -16,23 +16,22 @@ class EventOutput {
  public:
   static constexpr size_t kBytes = 64u << 10;
 
-  // Never holds more than most_bytes. False if memory ran out.
-  bool allocate(size_t most_bytes) noexcept {
-    limit_ = most_bytes < kBytes ? most_bytes : kBytes;
+  // False if memory ran out.
+  bool allocate() noexcept {
     if (bytes_ == nullptr) bytes_.reset(new (std::nothrow) uint8_t[kBytes]);
     return bytes_ != nullptr;
   }
 
-  // Place for `bytes` more, filled by the caller; nullptr if they do not fit.
-  uint8_t* claim(size_t bytes) noexcept {
-    if (bytes > limit_ - size_) return nullptr;
+  // Place for `bytes` more, filled by the caller; nullptr if there would be more than limit, which
+  // is at most kBytes and no less than size().
+  uint8_t* claim(size_t bytes, size_t limit) noexcept {
+    if (bytes > limit - size_) return nullptr;
     uint8_t* target = bytes_.get() + size_;
     size_ += bytes;
     return target;
   }
 
   size_t size() const noexcept { return size_; }
-  size_t limit() const noexcept { return limit_; }
   // Empties it; the view is valid until the next claim.
   ByteView take() noexcept {
     const ByteView taken(bytes_.get(), size_);
@@ -43,7 +42,6 @@ class EventOutput {
  private:
   std::unique_ptr<uint8_t[]> bytes_;
   size_t size_ = 0;
-  size_t limit_ = kBytes;
 };
 
 }  // namespace tcpkit

@@ -165,7 +165,7 @@ void Conn::callback_threw() noexcept {
 void Conn::list_in_turn() noexcept {
   if (listed_in_turn_ || ended_) return;
   listed_in_turn_ = true;
-  host_.add_to_turn(*this);
+  host_.loop_host().add_to_turn(*this);
 }
 
 void Conn::finish_turn() noexcept {

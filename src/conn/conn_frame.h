@@ -21,12 +21,12 @@ namespace tcpkit {
   uint32_t length;
   uint8_t separator;
   if (framing->make_length4(packet.size(), length)) {
-    uint8_t* target = output.claim(sizeof length + packet.size());
+    uint8_t* target = output.claim(sizeof length + packet.size(), host_.output_limit());
     if (target == nullptr) return false;
     std::memcpy(target, &length, sizeof length);
     copy_short(target + sizeof length, packet.data(), packet.size());
-  } else if (framing->ends_with_byte(separator) && host_.is_in_hand(packet)) {
-    uint8_t* target = output.claim(packet.size() + 1);
+  } else if (framing->ends_with_byte(separator) && host_.loop_host().is_in_hand(packet)) {
+    uint8_t* target = output.claim(packet.size() + 1, host_.output_limit());
     if (target == nullptr) return false;
     copy_short(target, packet.data(), packet.size());
     target[packet.size()] = separator;

@@ -1,31 +1,30 @@
-// Opening and recycling of connections, and the end of a loop's turn.
+// Opening of connections, and their end together.
 #include "conn/conn_host.h"
 
 #include <unistd.h>
 
-#include <new>
-
 namespace tcpkit {
 
-ConnHost::ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noexcept
-    : config_(std::move(config)),
+ConnHost::ConnHost(Ref<LoopHost> loop_host, std::shared_ptr<const ConnConfig> config,
+                   uint32_t index, Role role) noexcept
+    : loop_host_(std::move(loop_host)),
+      config_(std::move(config)),
       index_(index),
-      work_(loop_, handle(), config_->log),
-      slab_(index) {}
+      role_(role),
+      read_size_(std::min(config_->read_buffer_size, loop_host_->read_buffer_size())),
+      output_limit_(std::min(config_->flow.max_queued_bytes, EventOutput::kBytes)),
+      slab_(index) {
+  if (role == Role::kOwner) loop_host_->add_tenant(*this);
+}
+
+// An owner is the last tenant of its loop, which does not run any more.
+ConnHost::~ConnHost() {
+  if (role_ == Role::kOwner) loop_host_->remove_tenant(*this);
+}
 
 Status ConnHost::open() noexcept {
-  if (read_buffer_ == nullptr) {
-    // Behind what is read there is room for a record that ends in it and began before.
-    const size_t size = kFrontBytes + config_->read_buffer_size + kRecordRoom;
-    read_buffer_.reset(new (std::nothrow) uint8_t[size]);
-    if (read_buffer_ == nullptr) {
-      return fail(TCPKIT_E_NO_MEMORY, "out of memory for a read buffer of %zu bytes", size);
-    }
-  }
-  if (!event_output_.allocate(config_->flow.max_queued_bytes))
-    return fail(TCPKIT_E_NO_MEMORY, "out of memory for a loop");
   stopping_ = draining_ = drain_held_ = false;
-  return loop_.open();
+  return loop_host_->open();
 }
 
 void ConnHost::refuse(int fd, const PeerAddress& peer) noexcept {
@@ -61,8 +60,7 @@ void ConnHost::conn_gone(const PeerAddress& counted) noexcept {
 
 void ConnHost::abandon() noexcept {
   stopping_ = true;
-  loop_.close();
-  work_.clear();
+  loop_host_->abandon();
 }
 
 // Without taking memory: the end of a server must not wait for any.
@@ -77,52 +75,18 @@ void ConnHost::drain(uint64_t timeout_ms, DrainHold hold) noexcept {
   draining_ = true;
   drain_held_ = hold == DrainHold::kHeld;
   if (timeout_ms != TCPKIT_UNLIMITED) {
-    loop_.timers().arm(drain_timer_, loop_.deadline_in(timeout_ms));
+    loop().timers().arm(drain_timer_, loop().deadline_in(timeout_ms));
   }
   uint32_t slot = 0;
   while (const Ref<Conn> conn = slab_.next_listed(slot)) conn->drain();
 }
 
-// Retained, since an event of its own may end the connection before the turn does.
-void ConnHost::add_to_turn(Conn& conn) noexcept {
-  conn.retain();
-  conn.next_in_turn = first_in_turn_;
-  first_in_turn_ = &conn;
-}
-
-void ConnHost::add_to_deliver(Conn& conn) noexcept {
-  conn.retain();
-  conn.next_to_deliver = nullptr;
-  (last_to_deliver_ == nullptr ? first_to_deliver_ : last_to_deliver_->next_to_deliver) = &conn;
-  last_to_deliver_ = &conn;
-}
-
-void ConnHost::finish_touched() noexcept {
-  while (first_in_turn_ != nullptr) {
-    const Ref<Conn> conn = Ref<Conn>::adopt(first_in_turn_);
-    first_in_turn_ = conn->next_in_turn;
-    conn->finish_turn();
-  }
-}
-
-bool ConnHost::finish_turn() noexcept {
-  handshake_ns_ = 0;
-  finish_touched();
-  Conn* waiting = first_to_deliver_;
-  first_to_deliver_ = last_to_deliver_ = nullptr;
-  while (waiting != nullptr) {
-    const Ref<Conn> conn = Ref<Conn>::adopt(waiting);
-    waiting = waiting->next_to_deliver;
-    conn->continue_delivery();
-  }
-  finish_touched();
-  if (draining_ && !drain_held_ && open_count_ == 0) stopping_ = true;
-  if (stopping_ && open_count_ == 0 && first_in_turn_ == nullptr) {
-    work_.clear();
-    loop_.timers().disarm(drain_timer_);
-    loop_.finish();
-  }
-  return first_to_deliver_ != nullptr || first_in_turn_ != nullptr || stopping_;
+void ConnHost::end_of_turn() noexcept {
+  if (open_count_ > 0) return;
+  if (draining_ && !drain_held_) stopping_ = true;
+  if (!stopping_) return;
+  if (drain_timer_.armed()) loop().timers().disarm(drain_timer_);
+  if (role_ == Role::kOwner) loop_host_->end();
 }
 
 }  // namespace tcpkit

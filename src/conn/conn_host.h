@@ -1,55 +1,46 @@
-// What the connections of one loop share: the loop itself, its buffers, its counters, their memory,
-// and the lists of those that have something left to do at the end of a turn.
+// What the connections of one owner, a server or a client, share on one loop: their settings, their
+// counters, their memory, and their end.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
 #include "base/ref.h"
-#include "buffer/block_pool.h"
-#include "buffer/event_output.h"
 #include "conn/conn.h"
 #include "conn/conn_config.h"
 #include "conn/conn_slab.h"
-#include "loop/loop.h"
-#include "loop/user_timers.h"
+#include "conn/loop_host.h"
 #include "metrics/counters.h"
-#include "tls/engine.h"
 
 namespace tcpkit {
 
-// Counted: the server holds one reference and each connection one, so that a handle that outlives
-// the server finds a loop that answers "not running". Home thread: that of the loop, unless marked.
-class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
+// Counted: the owner holds one reference and each connection one, so that a handle that outlives
+// its owner can still be asked. Home thread: that of the loop, unless marked.
+class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
  public:
-  // Bytes kept free in front of the read buffer: what a connection has kept of a packet is put
-  // there, so that the framer sees it and the new bytes in one piece.
-  static constexpr size_t kFrontBytes = 4096;
-  // The largest record of TLS, opened, and a byte.
-  static constexpr size_t kRecordRoom = (16u << 10) + 1;
+  // Whether the loop ends when this does.
+  enum class Role : uint8_t { kOwner, kGuest };
 
-  ConnHost(std::shared_ptr<const ConnConfig> config, uint32_t index) noexcept;
+  // Any thread; the host is on no loop's list before open() or join().
+  ConnHost(Ref<LoopHost> loop_host, std::shared_ptr<const ConnConfig> config, uint32_t index,
+           Role role) noexcept;
   ConnHost(const ConnHost&) = delete;
   ConnHost& operator=(const ConnHost&) = delete;
+  ~ConnHost();
   void destroy() noexcept { delete this; }
 
-  static ConnHost* from_handle(tcpkit_loop* handle) noexcept {
-    return reinterpret_cast<ConnHost*>(handle);
-  }
-  static const ConnHost* from_handle(const tcpkit_loop* handle) noexcept {
-    return reinterpret_cast<const ConnHost*>(handle);
-  }
-  tcpkit_loop* handle() noexcept { return reinterpret_cast<tcpkit_loop*>(this); }
-
-  // Before a run: opens the loop and takes the read buffer.
+  // Owner, before a run: opens the loop.
   Status open() noexcept;
+  // Owner, for an opened loop that will not run: refuses what was handed to it.
+  void abandon() noexcept;
 
   // Any thread.
   const ConnConfig& config() const noexcept { return *config_; }
   uint32_t index() const noexcept { return index_; }
-  Loop& loop() noexcept { return loop_; }
-  const Loop& loop() const noexcept { return loop_; }
-  UserWork& work() noexcept { return work_; }
+  LoopHost& loop_host() noexcept { return *loop_host_; }
+  Loop& loop() noexcept { return loop_host_->loop(); }
+  const Loop& loop() const noexcept { return loop_host_->loop(); }
   ConnSlab& slab() noexcept { return slab_; }
   const LoopCounters& counters() const noexcept { return counters_; }
   // Connections that are open or on their way here.
@@ -59,11 +50,10 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
 
   // Opens an accepted descriptor that was counted by reserve_one().
   void open_conn(int fd, const SocketAddress& peer, Transport transport) noexcept;
-  // For an opened loop that will not run: refuses what was handed to it.
-  void abandon() noexcept;
   // Closes a descriptor that was counted but will not be served. Any thread.
   void refuse(int fd, const PeerAddress& peer) noexcept;
-  // Begins the end: closes every connection, and lets the loop finish when the last is gone.
+  // Begins the end: closes every connection, and lets the loop of an owner finish when the last is
+  // gone.
   void stop() noexcept;
   // Begins a gentle end: each connection closes when it is idle, all at the deadline. A held host
   // does not let its loop finish before release_drain().
@@ -74,27 +64,22 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
 
   // For connections.
   LoopCounters& own_counters() noexcept { return counters_; }
-  BlockPool& blocks() noexcept { return blocks_; }
-  // Of the one connection whose event runs.
-  EventOutput& event_output() noexcept { return event_output_; }
-  // The packet that a callback runs for; empty when it is done.
-  void take_in_hand(ByteView packet) noexcept { in_hand_ = packet; }
-  // Such bytes hold no separator: they were cut at it.
-  bool is_in_hand(ByteView bytes) const noexcept {
-    const auto offset = static_cast<size_t>(bytes.data() - in_hand_.data());
-    return offset <= in_hand_.size() && bytes.size() <= in_hand_.size() - offset;
-  }
-  uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
-  // Opened when it is needed first; null if memory ran out.
-  TlsEngine* tls_engine() noexcept { return tls_engine_.open() ? &tls_engine_ : nullptr; }
+  BlockPool& blocks() noexcept { return loop_host_->blocks(); }
+  EventOutput& event_output() noexcept { return loop_host_->event_output(); }
+  // Most bytes of one event that wait in it.
+  size_t output_limit() const noexcept { return output_limit_; }
+  uint8_t* read_buffer() noexcept { return loop_host_->read_buffer(); }
+  // Most bytes per read.
+  size_t read_size() const noexcept { return read_size_; }
   // The time that handshakes may use in this turn.
-  bool may_handshake() const noexcept { return handshake_ns_ < config_->tls.handshake_quantum_ns; }
-  void count_handshake_time(uint64_t ns) noexcept { handshake_ns_ += ns; }
-  void add_to_turn(Conn& conn) noexcept;
-  void add_to_deliver(Conn& conn) noexcept;
+  bool may_handshake() const noexcept {
+    return loop_host_->handshake_ns() < config_->tls.handshake_quantum_ns;
+  }
   void conn_gone(const PeerAddress& counted) noexcept;
 
-  bool finish_turn() noexcept override;
+  void end_of_turn() noexcept override;
+  void evict() noexcept override { stop(); }
+  bool is_here() const noexcept override { return open_count_ > 0; }
 
  private:
   class DrainTimer final : public TimerNode {
@@ -106,23 +91,14 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
     ConnHost& host_;
   };
 
-  void finish_touched() noexcept;
-
+  const Ref<LoopHost> loop_host_;
   const std::shared_ptr<const ConnConfig> config_;
   const uint32_t index_;
-  ByteView in_hand_;
-  Loop loop_;
-  UserWork work_;
-  BlockPool blocks_;
-  EventOutput event_output_;
-  TlsEngine tls_engine_;
-  uint64_t handshake_ns_ = 0;
+  const Role role_;
+  const size_t read_size_;
+  const size_t output_limit_;
   ConnSlab slab_;
   LoopCounters counters_;
-  std::unique_ptr<uint8_t[]> read_buffer_;
-  Conn* first_in_turn_ = nullptr;
-  Conn* first_to_deliver_ = nullptr;
-  Conn* last_to_deliver_ = nullptr;
   uint32_t open_count_ = 0;
   bool stopping_ = false;
   bool draining_ = false;

@@ -37,12 +37,12 @@ class PacketRun {
   PacketRun& operator=(const PacketRun&) = delete;
   ~PacketRun() {
     host_.own_counters().packets_read.add(count_);
-    host_.take_in_hand({});
+    host_.loop_host().take_in_hand({});
   }
 
   void begin(ByteView packet) noexcept {
     ++count_;
-    host_.take_in_hand(packet);
+    host_.loop_host().take_in_hand(packet);
   }
   uint64_t count() const noexcept { return count_; }
 
@@ -54,7 +54,7 @@ class PacketRun {
 // What a block counts against the budget: those that fit in front of the read buffer come and go
 // with every read.
 uint64_t counted_bytes(const Block& block) noexcept {
-  return block.capacity > ConnHost::kFrontBytes ? block.capacity : 0;
+  return block.capacity > LoopHost::kFrontBytes ? block.capacity : 0;
 }
 
 bool is_reset(int error_number) noexcept {
@@ -103,7 +103,7 @@ bool Conn::receive_into(Received& received) noexcept {
   begin_receiving(received);
   if (received.in_stash && !grow_stash(0)) return false;
   uint8_t* const buffer = received.in_stash ? stash_->bytes() + stash_->end : host_.read_buffer();
-  size_t limit = host_.config().read_buffer_size;
+  size_t limit = host_.read_size();
   if (prelude_ != Prelude::kNone) [[unlikely]]
     limit = std::min(limit, kPreludeBytes);
   const size_t size = received.in_stash ? std::min(stash_->room(), limit) : limit;
@@ -120,7 +120,7 @@ bool Conn::receive_into(Received& received) noexcept {
 }
 
 void Conn::begin_receiving(Received& received) noexcept {
-  received.in_stash = stash_ != nullptr && stash_->size() > ConnHost::kFrontBytes;
+  received.in_stash = stash_ != nullptr && stash_->size() > LoopHost::kFrontBytes;
   received.fresh = !owes_bytes();
 }
 
@@ -270,7 +270,7 @@ Block* Conn::take_stash(size_t bytes) noexcept {
 // Whether take_stash() will find room, which takes up to twice the bytes.
 bool Conn::can_keep(size_t bytes) const noexcept {
   const ConnConfig& config = host_.config();
-  return bytes <= ConnHost::kFrontBytes / 2 ||
+  return bytes <= LoopHost::kFrontBytes / 2 ||
          config.buffered_bytes.now() + 2 * uint64_t{bytes} <= config.flow.max_buffered_bytes;
 }
 
@@ -331,7 +331,7 @@ void Conn::resume_reading(uint8_t reason) noexcept {
 void Conn::list_to_deliver() noexcept {
   if (listed_to_deliver_) return;
   listed_to_deliver_ = true;
-  host_.add_to_deliver(*this);
+  host_.loop_host().add_to_deliver(*this);
 }
 
 // At the end of a turn, for bytes that were received before.
@@ -359,7 +359,7 @@ void Conn::deliver_kept() {
 // ---- The end of the stream ----
 
 void Conn::discard_input() noexcept {
-  const IoResult result = receive(fd(), host_.read_buffer(), host_.config().read_buffer_size);
+  const IoResult result = receive(fd(), host_.read_buffer(), host_.read_size());
   if (result.bytes > 0) {
     note_arrival(result.bytes);
     if (tls_ == nullptr) count_read(result.bytes);

@@ -115,7 +115,7 @@ bool Conn::take_prelude(Received& received) {
   if (state() != ConnState::kOpen) return false;  // no room for one more handshake
   if (prelude_ == Prelude::kNone) return true;
   handshake_began_ = true;
-  host_.tls_engine()->put_input(received.bytes);
+  host_.loop_host().tls_engine()->put_input(received.bytes);
   received.bytes = {};
   drop_stash();
   step_handshake();
@@ -140,7 +140,7 @@ void Conn::prelude_overdue() noexcept {
 // An error leaves the connection as it was, but for one that the limit ends.
 Status Conn::begin_handshake(const Ref<TlsCredentials>& credentials, tcpkit_tls_role role,
                              const char* host) noexcept {
-  TlsEngine* engine = host_.tls_engine();
+  TlsEngine* engine = host_.loop_host().tls_engine();
   ssl_st* ssl = engine == nullptr ? nullptr : credentials->new_ssl(role);
   if (ssl != nullptr) tls_.reset(new (std::nothrow) ConnTls(credentials, *engine, ssl));
   if (tls_ == nullptr) {
@@ -181,10 +181,9 @@ Status Conn::start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role r
 void Conn::read_handshake() {
   // The kernel reminds us in the next turn.
   if (!host_.may_handshake()) return;
-  TlsEngine& engine = *host_.tls_engine();
+  TlsEngine& engine = *host_.loop_host().tls_engine();
   const std::span<uint8_t> space = engine.input_space();
-  const IoResult result =
-      receive(fd(), space.data(), std::min(space.size(), host_.config().read_buffer_size));
+  const IoResult result = receive(fd(), space.data(), std::min(space.size(), host_.read_size()));
   if (result.bytes > 0) {
     // OpenSSL would wait for the rest of a header.
     const bool too_few_to_tell = !handshake_began_ && result.bytes < kRecordHeaderBytes;
@@ -208,7 +207,7 @@ void Conn::read_handshake() {
 void Conn::step_handshake() {
   const uint64_t begin_ns = monotonic_ns();
   const TlsSession::Progress progress = tls_->session.handshake();
-  host_.count_handshake_time(monotonic_ns() - begin_ns);
+  host_.loop_host().count_handshake_time(monotonic_ns() - begin_ns);
   take_sealed_output();
   if (progress == TlsSession::Progress::kFailed) return tls_failed();
   if (progress == TlsSession::Progress::kDone && state() == ConnState::kOpen) finish_handshake();
@@ -270,9 +269,9 @@ void Conn::refuse_clear_bytes() noexcept {
 
 bool Conn::receive_sealed(Received& received) noexcept {
   if (tls_->next != TlsSession::Opening::kMore) return false;
-  TlsEngine& engine = *host_.tls_engine();
+  TlsEngine& engine = *host_.loop_host().tls_engine();
   const std::span<uint8_t> space = engine.input_space();
-  const size_t size = std::min(space.size(), host_.config().read_buffer_size);
+  const size_t size = std::min(space.size(), host_.read_size());
   const IoResult result = receive(fd(), space.data(), size);
   if (result.bytes == 0) {
     note_no_bytes(received, result.error_number);
@@ -287,15 +286,15 @@ bool Conn::receive_sealed(Received& received) noexcept {
 // False if no plain bytes came of it.
 bool Conn::open_input(Received& received, size_t sealed_bytes) noexcept {
   begin_receiving(received);
-  const size_t most = sealed_bytes + ConnHost::kRecordRoom;
+  const size_t most = sealed_bytes + LoopHost::kRecordRoom;
   if (received.in_stash && !grow_stash(most)) {
-    host_.tls_engine()->clear_input();
+    host_.loop_host().tls_engine()->clear_input();
     return false;
   }
   const std::span<uint8_t> room =
-      received.in_stash ? std::span<uint8_t>(stash_->bytes() + stash_->end, stash_->room())
-                        : std::span<uint8_t>(host_.read_buffer(), host_.config().read_buffer_size +
-                                                                      ConnHost::kRecordRoom);
+      received.in_stash
+          ? std::span<uint8_t>(stash_->bytes() + stash_->end, stash_->room())
+          : std::span<uint8_t>(host_.read_buffer(), host_.read_size() + LoopHost::kRecordRoom);
   const TlsSession::Opened opened = tls_->session.open(room);
   tls_->next = opened.then;
   take_sealed_output();
@@ -362,7 +361,7 @@ IoResult Conn::transmit_sealed(std::span<const iovec> pieces) noexcept {
 
 // Hands what the engine has sealed to the kernel, or keeps it.
 void Conn::take_sealed_output() noexcept {
-  TlsEngine& engine = *host_.tls_engine();
+  TlsEngine& engine = *host_.loop_host().tls_engine();
   for (ByteView bytes = engine.output(); !bytes.empty(); bytes = engine.output()) {
     const size_t sent = send_sealed_now(bytes);
     const ByteView rest = bytes.subspan(sent);

@@ -45,14 +45,14 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
   const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
   if (!in_own_event) return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
   EventOutput& output = host_.event_output();
-  uint8_t* target = output.claim(bytes);
-  if (target != nullptr || bytes > output.limit()) return target;
+  uint8_t* target = output.claim(bytes, host_.output_limit());
+  if (target != nullptr || bytes > host_.output_limit()) return target;
   return claim_after_flush(bytes);
 }
 
 uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
   flush_output();
-  if (queue_.empty()) return host_.event_output().claim(bytes);
+  if (queue_.empty()) return host_.event_output().claim(bytes, host_.output_limit());
   return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
 }
 
@@ -77,7 +77,7 @@ bool Conn::spill_event_output() noexcept {
   if (!in_event_ || host_.event_output().size() == 0) return true;
   const ByteView bytes = host_.event_output().take();
   if (queue_.append(host_.blocks(), {&bytes, 1}, bytes.size())) return true;
-  (void)host_.event_output().claim(bytes.size());  // it stays where it is
+  (void)host_.event_output().claim(bytes.size(), host_.output_limit());  // it stays where it is
   return false;
 }
 

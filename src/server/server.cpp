@@ -33,9 +33,16 @@ Status Server::prepare() {
   }
   while (host_count_.load(std::memory_order_relaxed) < options_.loops) {
     const uint32_t index = host_count_.load(std::memory_order_relaxed);
-    publish_host(Ref<ConnHost>::adopt(new ConnHost(config_, index)));
+    publish_host(make_host(index));
   }
   return TCPKIT_OK;
+}
+
+Ref<ConnHost> Server::make_host(uint32_t index) const {
+  auto loop_host = Ref<LoopHost>::adopt(
+      new LoopHost(config_->log, {config_, &config_->fork_guard}, config_->read_buffer_size));
+  return Ref<ConnHost>::adopt(
+      new ConnHost(std::move(loop_host), config_, index, ConnHost::Role::kOwner));
 }
 
 // release: whoever sees the count sees the host.
@@ -217,7 +224,7 @@ ConnHost* Server::grow() noexcept {
     const std::lock_guard lock(workers_mutex_);
     const uint32_t index = host_count_.load(std::memory_order_relaxed);
     if (stop_requested_ || drain_requested_ || index == kMostLoops) return nullptr;
-    auto new_host = Ref<ConnHost>::adopt(new ConnHost(config_, index));
+    Ref<ConnHost> new_host = make_host(index);
     auto worker = std::make_unique<Worker>(*this, new_host);
     workers_.reserve(workers_.size() + 1);
     status = new_host->open();

@@ -123,6 +123,7 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   ConnHost* choose_host() noexcept;
   ConnHost* grow() noexcept;
   Status start_thread_of(Worker& worker) noexcept;
+  Ref<ConnHost> make_host(uint32_t index) const;
   void publish_host(Ref<ConnHost> host) noexcept;
   Status add_acceptors(const Listeners::Entry& entry) noexcept;
   Status post_acceptors(const Listeners::Entry& entry);

@@ -96,7 +96,7 @@ void* Worker::thread_main(void* worker) noexcept {
 }
 
 void Worker::run() noexcept {
-  host_->loop().run(*host_);
+  host_->loop().run(host_->loop_host());
   acceptors_.clear();
   if (tick_ != nullptr) host_->loop().timers().disarm(*tick_);
   owner_.worker_ended();

@@ -97,8 +97,7 @@ struct BedSettings {
 
 class HostBed final : private TurnEnd {
  public:
-  explicit HostBed(const BedSettings& settings)
-      : host_(Ref<ConnHost>::adopt(new ConnHost(make_config(settings), 3))) {
+  explicit HostBed(const BedSettings& settings) : host_(make_host(make_config(settings))) {
     host_->loop().use_manual_clock(&now_ns_);
     EXPECT_EQ(host_->open(), TCPKIT_OK);
   }
@@ -156,7 +155,7 @@ class HostBed final : private TurnEnd {
     if (stopped_) return;
     stopped_ = true;
     host_->stop();
-    host_->loop().run(*host_);
+    host_->loop().run(host_->loop_host());
   }
 
   Seen seen;
@@ -173,6 +172,13 @@ class HostBed final : private TurnEnd {
   }
   static void note_end(tcpkit_conn* handle, const tcpkit_close_info* info, void* user_data) {
     seen_of(user_data).ends.push_back({Conn::from_handle(handle)->id(), *info});
+  }
+
+  static Ref<ConnHost> make_host(std::shared_ptr<const ConnConfig> config) {
+    auto loop = Ref<LoopHost>::adopt(
+        new LoopHost(config->log, {config, &config->fork_guard}, config->read_buffer_size));
+    return Ref<ConnHost>::adopt(
+        new ConnHost(std::move(loop), std::move(config), 3, ConnHost::Role::kOwner));
   }
 
   std::shared_ptr<const ConnConfig> make_config(const BedSettings& settings) {
@@ -197,7 +203,7 @@ class HostBed final : private TurnEnd {
   }
 
   bool finish_turn() noexcept override {
-    host_->finish_turn();
+    host_->loop_host().finish_turn();
     if (done_ == nullptr || reached_) return false;
     reached_ = (*done_)();
     if (reached_ || monotonic_ns() > give_up_ns_) host_->loop().finish();

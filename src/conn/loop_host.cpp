@@ -1,0 +1,111 @@
+// The end of a loop's turn, and of the loop.
+#include "conn/loop_host.h"
+
+#include <new>
+
+#include "conn/conn.h"
+
+namespace tcpkit {
+
+LoopHost::LoopHost(const Log& log, std::shared_ptr<const ForkGuard> fork_guard,
+                   size_t read_buffer_size) noexcept
+    : read_buffer_size_(read_buffer_size),
+      log_(log),
+      fork_guard_(std::move(fork_guard)),
+      work_(loop_, handle(), log_) {}
+
+Status LoopHost::open() noexcept {
+  if (read_buffer_ == nullptr) {
+    // Behind what is read there is room for a record that ends in it and began before.
+    const size_t size = kFrontBytes + read_buffer_size_ + kRecordRoom;
+    read_buffer_.reset(new (std::nothrow) uint8_t[size]);
+    if (read_buffer_ == nullptr) {
+      return fail(TCPKIT_E_NO_MEMORY, "out of memory for a read buffer of %zu bytes", size);
+    }
+  }
+  if (!event_output_.allocate()) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a loop");
+  ending_ = false;
+  return loop_.open();
+}
+
+void LoopHost::abandon() noexcept {
+  loop_.close();
+  work_.clear();
+}
+
+void LoopHost::add_tenant(LoopTenant& tenant) noexcept {
+  tenant.next_tenant = first_tenant_;
+  first_tenant_ = &tenant;
+}
+
+void LoopHost::remove_tenant(LoopTenant& tenant) noexcept {
+  LoopTenant** link = &first_tenant_;
+  while (*link != &tenant) link = &(*link)->next_tenant;
+  *link = tenant.next_tenant;
+}
+
+void LoopHost::end() noexcept {
+  ending_ = true;
+}
+
+// Retained, since an event of its own may end the connection before the turn does.
+void LoopHost::add_to_turn(Conn& conn) noexcept {
+  conn.retain();
+  conn.next_in_turn = first_in_turn_;
+  first_in_turn_ = &conn;
+}
+
+void LoopHost::add_to_deliver(Conn& conn) noexcept {
+  conn.retain();
+  conn.next_to_deliver = nullptr;
+  (last_to_deliver_ == nullptr ? first_to_deliver_ : last_to_deliver_->next_to_deliver) = &conn;
+  last_to_deliver_ = &conn;
+}
+
+void LoopHost::finish_touched() noexcept {
+  while (first_in_turn_ != nullptr) {
+    const Ref<Conn> conn = Ref<Conn>::adopt(first_in_turn_);
+    first_in_turn_ = conn->next_in_turn;
+    conn->finish_turn();
+  }
+}
+
+bool LoopHost::is_empty() const noexcept {
+  if (first_in_turn_ != nullptr || first_to_deliver_ != nullptr) return false;
+  for (const LoopTenant* tenant = first_tenant_; tenant != nullptr; tenant = tenant->next_tenant) {
+    if (tenant->is_here()) return false;
+  }
+  return true;
+}
+
+bool LoopHost::finish_turn() noexcept {
+  handshake_ns_ = 0;
+  finish_touched();
+  Conn* waiting = first_to_deliver_;
+  first_to_deliver_ = last_to_deliver_ = nullptr;
+  while (waiting != nullptr) {
+    const Ref<Conn> conn = Ref<Conn>::adopt(waiting);
+    waiting = waiting->next_to_deliver;
+    conn->continue_delivery();
+  }
+  finish_touched();
+  // A tenant may go in its own call.
+  for (LoopTenant *tenant = first_tenant_, *next = nullptr; tenant != nullptr; tenant = next) {
+    next = tenant->next_tenant;
+    tenant->end_of_turn();
+  }
+  if (ending_) {
+    for (LoopTenant *tenant = first_tenant_, *next = nullptr; tenant != nullptr; tenant = next) {
+      next = tenant->next_tenant;
+      tenant->evict();
+    }
+    finish_touched();
+    if (is_empty()) {
+      work_.clear();
+      loop_.finish();
+    }
+  }
+  return first_to_deliver_ != nullptr || first_in_turn_ != nullptr;
+}
+
+}  // namespace tcpkit
