@@ -75,6 +75,12 @@ class TlsClient {
     if (!SSL_is_init_finished(ssl_.get())) push();
     return true;
   }
+  // What comes next of it from us, not sent; "" if the stream ended.
+  std::string next_flight() {
+    SSL_do_handshake(ssl_.get());
+    while (BIO_ctrl_pending(out_) == 0 && pull()) SSL_do_handshake(ssl_.get());
+    return take_sealed();
+  }
   void send(std::string_view bytes) {
     seal(bytes);
     push();
