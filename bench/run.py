@@ -28,6 +28,8 @@ SECTIONS = {
                  timeouts.timeouts),
     "idle": ("User memory per idle connection", counting.idle),
     "syscalls": ("System calls per message", counting.system_calls),
+    "engine": ("TLS in memory: a BIO pair per connection, one for all, and the engine of tcpkit",
+               tls.engine),
     "tls": ("TLS 1.3, AES-128-GCM, X25519; ratio to bare OpenSSL on the socket", tls.tls),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),
     "attacks": ("A well-behaved client among hostile ones; ratio to itself without them",

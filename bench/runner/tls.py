@@ -11,6 +11,8 @@ from .table import Row
 YARDSTICK = "openssl"
 SUBJECT = "tcpkit-tls"
 RSA = {YARDSTICK: "openssl-rsa", SUBJECT: "tcpkit-tls-rsa"}
+PAIR_EACH = "pair-each"
+PAIR_SHARED = "pair-shared"
 RELEASED = "openssl-released"  # with SSL_MODE_RELEASE_BUFFERS
 IDLE_CONNECTIONS = 5_000
 IDLE_GOAL_BYTES = 14_300
@@ -67,6 +69,20 @@ def system_calls(context):
             base.setdefault(workload, total)
             context.table.add(Row(workload, name, f"{total:.3f}", total / base[workload]))
             context.table.note("    " + calls_text(calls, 1))
+
+
+def engine(context):
+    """Where the sealed bytes go: a BIO pair for each connection is the yardstick."""
+    servers = (PAIR_EACH, PAIR_SHARED, SUBJECT)
+    for workload, arguments, judged in (
+        ("TLS handshakes", (*HANDSHAKES, "full"), per_cpu_second),
+        ("TLS echo 64 B, 50 conns", ECHO, per_cpu_second),
+        ("TLS stream 16 KiB, 4 conns", STREAM, per_cpu_second),
+    ):
+        rates(context, workload, arguments, None, judged, servers)
+    for name in servers:
+        each = idle_bytes(context, name, IDLE_CONNECTIONS, ("--tls", "full"))
+        idle_row(context, name, IDLE_CONNECTIONS, each, None)
 
 
 def tls(context):

@@ -30,6 +30,7 @@ typedef struct bare_options {
   const char* cert_file;  /* certificate in PEM; NULL: no TLS. Only servers that speak it */
   const char* key_file;
   bool release_buffers; /* only bare_openssl_server: give an idle connection's buffers back */
+  bool shared_pair;     /* only bare_bio_pair_server: one pair for all connections */
 } bare_options;
 
 /* Buffers that all connections of one server share: it has one thread. */
@@ -67,7 +68,7 @@ static inline bare_timeouts bare_parse_timeouts(const char* text) {
 }
 
 static inline bare_options bare_parse_options(int argc, char** argv) {
-  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE, NULL, NULL, false};
+  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE, NULL, NULL, false, false};
   for (int i = 1; i + 1 < argc; i += 2) {
     const char* value = argv[i + 1];
     if (strcmp(argv[i], "--mode") == 0) {
@@ -86,6 +87,8 @@ static inline bare_options bare_parse_options(int argc, char** argv) {
       options.key_file = value;
     } else if (strcmp(argv[i], "--release-buffers") == 0) {
       options.release_buffers = strcmp(value, "yes") == 0;
+    } else if (strcmp(argv[i], "--shared-pair") == 0) {
+      options.shared_pair = strcmp(value, "yes") == 0;
     } else {
       fprintf(stderr, "unknown option %s\n", argv[i]);
       exit(2);
