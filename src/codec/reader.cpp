@@ -81,17 +81,6 @@ Status read_stream_varint(tcpkit_reader& reader, VarintLimits limits,
   }
 }
 
-Status read_memory_varint(tcpkit_reader& reader, VarintLimits limits,
-                          uint64_t* out_value) noexcept {
-  const size_t left = left_in_memory(reader);
-  const Varint varint = decode_varint(reader.data + reader.position, left, limits);
-  if (varint.status != TCPKIT_OK) return refuse_varint(reader, limits);
-  if (varint.size == 0) return refuse_truncated(reader, uint64_t{left} + 1);
-  reader.position += varint.size;
-  *out_value = varint.value;
-  return TCPKIT_OK;
-}
-
 Status refuse_length(tcpkit_reader& reader, int32_t length, size_t max_size) noexcept {
   return keep_failure(
       &reader, fail(TCPKIT_E_PACKET_TOO_BIG,
@@ -141,11 +130,14 @@ Status read_bytes(tcpkit_reader* reader, void* target, size_t size) noexcept {
   return TCPKIT_OK;
 }
 
-Status read_long_varint(tcpkit_reader* reader, VarintLimits limits, uint64_t* out_value) noexcept {
+Status read_odd_varint(tcpkit_reader* reader, VarintLimits limits, uint64_t* out_value) noexcept {
   const Status status = check_reader(reader);
   if (status != TCPKIT_OK) return status;
   if (is_stream(*reader)) return read_stream_varint(*reader, limits, out_value);
-  return read_memory_varint(*reader, limits, out_value);
+  const size_t left = left_in_memory(*reader);
+  const Varint varint = decode_varint(reader->data + reader->position, left, limits);
+  if (varint.status != TCPKIT_OK) return refuse_varint(*reader, limits);
+  return refuse_truncated(*reader, uint64_t{left} + 1);
 }
 
 // The length is held against the limit first: a peer that declares too much is told so, however

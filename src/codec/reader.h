@@ -17,8 +17,8 @@ namespace tcpkit {
 // Fills target, or fails with nothing taken from memory.
 Status read_bytes(tcpkit_reader* reader, void* target, size_t size) noexcept;
 
-// A varint that is longer than a byte, or is not in memory.
-Status read_long_varint(tcpkit_reader* reader, VarintLimits limits, uint64_t* out_value) noexcept;
+// A varint that memory does not hold whole and right: one of a stream, or a failure to tell.
+Status read_odd_varint(tcpkit_reader* reader, VarintLimits limits, uint64_t* out_value) noexcept;
 
 // A VarInt that is the size of what follows it; see tcpkit_read_length.
 Status read_length(tcpkit_reader* reader, size_t max_size, size_t* out_size) noexcept;
@@ -61,8 +61,17 @@ template <typename Value>
   if (out_value == nullptr) return refuse_null(reader, "out_value");
   constexpr uint32_t kBits = 8 * sizeof(Value);
   constexpr VarintLimits kLimits{kBits == 32 ? kMaxVarintSize : kMaxVarlongSize, kBits};
+  if (has_bytes(reader, 1)) {
+    const size_t left = reader->size - reader->position;
+    const Varint varint = decode_varint(reader->data + reader->position, left, kLimits);
+    if (varint.size > 0) {
+      reader->position += varint.size;
+      *out_value = static_cast<Value>(varint.value);
+      return TCPKIT_OK;
+    }
+  }
   uint64_t value = 0;
-  const Status status = read_long_varint(reader, kLimits, &value);
+  const Status status = read_odd_varint(reader, kLimits, &value);
   if (status == TCPKIT_OK) *out_value = static_cast<Value>(value);
   return status;
 }
