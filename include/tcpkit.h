@@ -76,7 +76,7 @@ enum {
   TCPKIT_E_UNKNOWN_OPTION = -103, /* no option has that key */
   TCPKIT_E_BAD_VALUE = -104,      /* the text is not a value that this option takes */
   TCPKIT_E_BAD_ADDRESS = -105,    /* the text is not an address that this call takes */
-  /** the caller's buffer is too small; the needed size was returned */
+  /** the caller's buffer is too small; a call with an out_ size returned the needed one */
   TCPKIT_E_BUFFER_TOO_SMALL = -106,
   /** a "Thread: loop" call was made elsewhere, or a blocking call on a loop thread */
   TCPKIT_E_WRONG_THREAD = -107,
@@ -107,7 +107,8 @@ enum {
   TCPKIT_E_REFUSED = -409,               /* ECONNREFUSED: nobody listens there */
   TCPKIT_E_IO = -499, /* any other failed system call; errno is in the message and the close info */
 
-  /** a packet is larger than max_packet_size, or than its length field can say */
+  /** a packet is larger than max_packet_size, or than its length field can say; a string or byte
+   *  array is larger than the caller allows */
   TCPKIT_E_PACKET_TOO_BIG = -501,
   TCPKIT_E_BAD_FRAME = -502, /* the bytes break the rules of the framing */
   /** a variable-length integer has too many bytes or too large a value */
@@ -514,6 +515,257 @@ TCPKIT_API tcpkit_status tcpkit_framer_encode(tcpkit_framer *framer, tcpkit_slic
 /** Number of packets that were skipped because they were too big.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API uint64_t tcpkit_framer_discarded(const tcpkit_framer *framer);
+
+/* ---- Codec --------------------------------------------------------------------------------- */
+
+/** Gives at least 1 and at most buffer_size bytes of a stream, and may block until it can. Sets
+ *  out_size and returns TCPKIT_OK, or TCPKIT_E_END at the end of the stream, or another negative
+ *  status. */
+typedef tcpkit_status (*tcpkit_read_fn)(void *buffer, size_t buffer_size, size_t *out_size,
+                                        void *user_data);
+
+/** Takes all of data, which is borrowed until it returns: TCPKIT_OK, a positive status, which
+ *  counts as TCPKIT_OK, or a negative status, which the write then returns. */
+typedef tcpkit_status (*tcpkit_write_fn)(const void *data, size_t data_size, void *user_data);
+
+/** Reads values one after the other: from memory, such as a packet, or from a stream. It owns
+ *  nothing, needs no freeing, and allocates nothing. One thread uses it at a time.
+ *
+ *  The first failure stays: every read after it returns the same status and changes nothing, so
+ *  many reads may be made before status is looked at once. A failed read from memory has taken
+ *  nothing. Where a value is not whole the read returns TCPKIT_E_UNEXPECTED_EOF; only if a stream
+ *  ends before the first byte of a value, it returns TCPKIT_E_END. Reads of a stream ask for the
+ *  bytes of the value and for none behind it; those of a VarInt come one by one. */
+typedef struct tcpkit_reader {
+  uint32_t struct_size;
+  tcpkit_byte_order byte_order; /* of Int16 to Float64; may be changed at any time */
+  const uint8_t *data;          /* memory: borrowed */
+  size_t size;                  /* memory: bytes of data */
+  size_t position;              /* bytes read so far; in memory it may be moved */
+  tcpkit_read_fn read;          /* stream; NULL: memory */
+  void *user_data;              /* given to read */
+  tcpkit_status status;         /* the first failure; TCPKIT_OK clears it */
+  uint32_t inside_value; /* of the library: what comes next belongs to a value begun before */
+  uint64_t reserved[2];  /* zero */
+} tcpkit_reader;
+#define TCPKIT_READER_INIT                                    \
+  {                                                           \
+    sizeof(tcpkit_reader), 0, NULL, 0, 0, NULL, NULL, 0, 0, { \
+      0                                                       \
+    }                                                         \
+  }
+
+/** Sets up a reader like TCPKIT_READER_INIT does: of no bytes at all. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_reader_init(tcpkit_reader *reader);
+
+/** Reader of data_size bytes, which are borrowed. NULL data with a size gives a reader whose status
+ *  is TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_reader tcpkit_reader_over_memory(const void *data, size_t data_size);
+
+/** Reader of a stream. It calls read inside of the tcpkit_read_ functions only. If read is NULL its
+ *  status is TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_reader tcpkit_reader_over_stream(tcpkit_read_fn read, void *user_data);
+
+/** Reads size bytes into buffer. Returns TCPKIT_E_UNEXPECTED_EOF, TCPKIT_E_END, what the read
+ *  function of a stream returned, TCPKIT_E_CALLBACK if that threw or gave no bytes or too many,
+ *  TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE, or the first failure of the reader again.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_bytes(tcpkit_reader *reader, void *buffer, size_t size);
+
+/** Reads one byte: 0 is false, every other value is true; out_value is 0 or 1. Returns what
+ *  tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_bool(tcpkit_reader *reader, uint8_t *out_value);
+
+/** Reads one byte. Returns what tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_byte(tcpkit_reader *reader, uint8_t *out_value);
+
+/** Reads an integer of 2 bytes, two's complement; cast it where the protocol means an unsigned one.
+ *  Returns what tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_int16(tcpkit_reader *reader, int16_t *out_value);
+
+/** Reads an integer of 4 bytes. Returns what tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_int32(tcpkit_reader *reader, int32_t *out_value);
+
+/** Reads an integer of 8 bytes. Returns what tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_int64(tcpkit_reader *reader, int64_t *out_value);
+
+/** Reads a number of IEEE 754 in 4 bytes, whose bits are kept, also those of a NaN. Returns what
+ *  tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_float32(tcpkit_reader *reader, float *out_value);
+
+/** Reads a number of IEEE 754 in 8 bytes, whose bits are kept, also those of a NaN. Returns what
+ *  tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_float64(tcpkit_reader *reader, double *out_value);
+
+/** Reads a VarInt: base 128, low groups first, 32 bits of two's complement in at most 5 bytes;
+ *  longer forms than needed are taken. Returns TCPKIT_E_BAD_VARINT at the fifth byte if more would
+ *  follow or if it has bits beyond the 32nd, or what tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_var_int(tcpkit_reader *reader, int32_t *out_value);
+
+/** Reads a VarLong: the same with 64 bits in at most 10 bytes. A negative int32 of protobuf is one,
+ *  not a VarInt. Returns what tcpkit_read_var_int does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_var_long(tcpkit_reader *reader, int64_t *out_value);
+
+/** Reads the VarInt in front of a byte array or string, for callers that first make room and then
+ *  call tcpkit_read_bytes or tcpkit_read_bytes_view for that many bytes: the two calls read one
+ *  value. Returns TCPKIT_E_PACKET_TOO_BIG if it is negative or larger than max_size, or else
+ *  TCPKIT_E_UNEXPECTED_EOF if the memory does not hold that many, or what tcpkit_read_var_int does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_length(tcpkit_reader *reader, size_t max_size,
+                                            size_t *out_size);
+
+/** Reads a byte array, a VarInt length and that many bytes, into buffer, which may be NULL if
+ *  buffer_size is 0. Returns TCPKIT_E_PACKET_TOO_BIG if the length is negative or larger than
+ *  buffer_size, before any byte of the array is read, or what tcpkit_read_var_int does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_byte_array(tcpkit_reader *reader, void *buffer,
+                                                size_t buffer_size, size_t *out_size);
+
+/** Reads a string, which is encoded like a byte array, of at most buffer_size - 1 bytes and adds a
+ *  NUL; out_length is without it. Whether it is UTF-8, or has a NUL inside, is not looked at.
+ *  Returns what tcpkit_read_byte_array does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_string(tcpkit_reader *reader, char *buffer, size_t buffer_size,
+                                            size_t *out_length);
+
+/** Passes over size bytes of memory and points out_data to them, without a copy; they live as long
+ *  as the memory. Returns TCPKIT_E_NOT_SUPPORTED if the reader is of a stream, or what
+ *  tcpkit_read_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_bytes_view(tcpkit_reader *reader, size_t size,
+                                                const uint8_t **out_data);
+
+/** Reads a byte array or a string of at most max_size bytes without a copy; it lives as long as the
+ *  memory and has no NUL. Returns TCPKIT_E_NOT_SUPPORTED if the reader is of a stream, or what
+ *  tcpkit_read_byte_array does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_read_byte_array_view(tcpkit_reader *reader, size_t max_size,
+                                                     tcpkit_slice *out_bytes);
+
+/** Writes values one after the other: to memory that grows as needed, to memory of the caller, or
+ *  to a stream. One thread uses it at a time. Do not copy one that owns memory.
+ *
+ *  The first failure stays: every write after it returns the same status and changes nothing, so
+ *  many writes may be made before status is looked at once. A failed write to memory has written
+ *  nothing. To a stream each value is one call of write. */
+typedef struct tcpkit_writer {
+  uint32_t struct_size;
+  tcpkit_byte_order byte_order; /* of Int16 to Float64; may be changed at any time */
+  uint8_t *data;                /* memory: what was written; a write may move it */
+  size_t capacity;              /* memory: bytes that data has room for */
+  size_t size;                  /* bytes written so far; in memory it may be set back, also to 0 */
+  tcpkit_write_fn write;        /* stream; NULL: memory */
+  void *user_data;              /* given to write */
+  tcpkit_status status;         /* the first failure; TCPKIT_OK clears it */
+  uint32_t is_borrowed;         /* of the library: 1 if data belongs to the caller */
+  uint64_t reserved[2];         /* zero */
+} tcpkit_writer;
+#define TCPKIT_WRITER_INIT                                    \
+  {                                                           \
+    sizeof(tcpkit_writer), 0, NULL, 0, 0, NULL, NULL, 0, 0, { \
+      0                                                       \
+    }                                                         \
+  }
+
+/** Sets up a writer like TCPKIT_WRITER_INIT does: empty, with memory of its own that grows; free it
+ *  with tcpkit_writer_free. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_writer_init(tcpkit_writer *writer);
+
+/** Writer to buffer_size bytes at buffer, which is borrowed; what does not fit is
+ *  TCPKIT_E_BUFFER_TOO_SMALL. It needs no freeing. A NULL buffer with a size gives a writer whose
+ *  status is TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_writer tcpkit_writer_over_memory(void *buffer, size_t buffer_size);
+
+/** Writer to a stream. It calls write inside of the tcpkit_write_ functions only, and needs no
+ *  freeing. If write is NULL its status is TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_writer tcpkit_writer_over_stream(tcpkit_write_fn write, void *user_data);
+
+/** Frees the memory that a writer owns and empties it, status included; it may be used again. NULL
+ *  is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_writer_free(tcpkit_writer *writer);
+
+/** Makes a shared buffer of what a writer with memory of its own holds, without copying it, and
+ *  empties the writer; one reference belongs to the caller. Returns TCPKIT_E_NOT_SUPPORTED for
+ *  other writers, TCPKIT_E_NO_MEMORY, TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_STRUCT_SIZE, or the first
+ *  failure of the writer again.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_writer_take_buffer(tcpkit_writer *writer,
+                                                   tcpkit_buffer **out_buffer);
+
+/** Writes size bytes, which are not those of the writer itself; none are no call of a stream.
+ *  Returns TCPKIT_E_BUFFER_TOO_SMALL if memory of the caller has no room, TCPKIT_E_NO_MEMORY if
+ *  own memory cannot grow, what the write function of a stream returned, TCPKIT_E_CALLBACK if that
+ *  threw, TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE, or the first failure of the writer
+ *  again.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_bytes(tcpkit_writer *writer, const void *data, size_t size);
+
+/** Writes a byte: 0 for 0, 1 for every other value. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_bool(tcpkit_writer *writer, int32_t value);
+
+/** Writes a byte. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_byte(tcpkit_writer *writer, uint8_t value);
+
+/** Writes an integer of 2 bytes, two's complement. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_int16(tcpkit_writer *writer, int16_t value);
+
+/** Writes an integer of 4 bytes. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_int32(tcpkit_writer *writer, int32_t value);
+
+/** Writes an integer of 8 bytes. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_int64(tcpkit_writer *writer, int64_t value);
+
+/** Writes a number of IEEE 754 in 4 bytes. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_float32(tcpkit_writer *writer, float value);
+
+/** Writes a number of IEEE 754 in 8 bytes. Returns what tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_float64(tcpkit_writer *writer, double value);
+
+/** Writes a VarInt in 1 to 5 bytes, the fewest that hold it; negative ones take 5. Returns what
+ *  tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_var_int(tcpkit_writer *writer, int32_t value);
+
+/** Writes a VarLong in 1 to 10 bytes, the fewest that hold it; negative ones take 10. Returns what
+ *  tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_var_long(tcpkit_writer *writer, int64_t value);
+
+/** Writes a byte array: its size as a VarInt, then its bytes. A stream gets both in one call, for
+ *  which one of more than about 1000 bytes is copied to the heap for a moment. Returns
+ *  TCPKIT_E_PACKET_TOO_BIG if size is above 2^31 - 1, TCPKIT_E_NO_MEMORY, or what
+ *  tcpkit_write_bytes does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_byte_array(tcpkit_writer *writer, const void *data,
+                                                 size_t size);
+
+/** Writes a string without its NUL, encoded like a byte array; tcpkit_write_byte_array does the
+ *  same for text of known length. Returns what tcpkit_write_byte_array does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_write_string(tcpkit_writer *writer, const char *text);
 
 /* ---- Shared buffer ------------------------------------------------------------------------- */
 

@@ -2,8 +2,9 @@
 //
 // Everything here is a thin skin: each type is one pointer or a plain struct, and what a call means,
 // on which threads it may be made and how long things live is said in tcpkit.h. Rules of its own:
-//  - Owners (Server, Framer, Conn, Buffer, Tls) free or release in their destructor. ConnRef, LoopRef,
-//    ServerRef and Bytes borrow: they are valid as long as tcpkit.h says for the pointer in them.
+//  - Owners (Server, Framer, Conn, Buffer, Writer, Tls) free or release in their destructor.
+//    ConnRef, LoopRef, ServerRef, Bytes and Reader borrow: they are valid as long as tcpkit.h says for
+//    the pointer in them.
 //  - Set-up throws tcpkit::Error. What is called while bytes flow returns a tcpkit::Status.
 //  - A callable is moved to the heap, called through its C callback and destroyed once. Loops call
 //    the handlers of a server at the same time, each for its own connections: what they share needs
@@ -538,6 +539,215 @@ class Buffer {
   tcpkit_buffer *buffer_ = nullptr;
 };
 static_assert(sizeof(Buffer) == sizeof(void *), "an owner is one pointer");
+
+// ---- Codec -------------------------------------------------------------------------------------
+
+namespace detail {
+
+// A stream from a callable: Status f(void *buffer, std::size_t buffer_size, std::size_t &out_size).
+// What it throws, the library reports as TCPKIT_E_CALLBACK.
+template <class F>
+tcpkit_status read_from(void *buffer, std::size_t buffer_size, std::size_t *out_size,
+                        void *user_data) {
+  return Status((*static_cast<F *>(user_data))(buffer, buffer_size, *out_size)).code();
+}
+
+// The same to write to: Status f(Bytes data).
+template <class F>
+tcpkit_status write_to(const void *data, std::size_t data_size, void *user_data) {
+  return Status((*static_cast<F *>(user_data))(Bytes(data, data_size))).code();
+}
+
+using Box = std::unique_ptr<void, void (*)(void *)>;
+
+}  // namespace detail
+
+// Reads values from memory or from a stream. Each read returns the value, and zero or nothing once
+// a read has failed, so a packet is read in one go and status() is looked at once:
+//   tcpkit::Reader in(packet);
+//   const std::int32_t id = in.read_var_int();
+//   const std::string name = in.read_string(64);
+//   if (!in.ok()) return;
+class Reader {
+ public:
+  // Of memory, which is borrowed.
+  explicit Reader(Bytes data, tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN) noexcept
+      : raw_(tcpkit_reader_over_memory(data.data(), data.size())) {
+    raw_.byte_order = byte_order;
+  }
+  // Of a stream: Status read(void *buffer, std::size_t buffer_size, std::size_t &out_size), which
+  // gives at least one byte or a failure, TCPKIT_E_END at the end.
+  template <class F>
+  static Reader of_stream(F &&read, tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN) {
+    using Boxed = std::decay_t<F>;
+    detail::Box box(detail::box(std::forward<F>(read)), detail::free_box<Boxed>);
+    Reader reader(Bytes{}, byte_order);
+    reader.raw_ = tcpkit_reader_over_stream(detail::read_from<Boxed>, box.get());
+    reader.raw_.byte_order = byte_order;
+    reader.box_ = std::move(box);
+    return reader;
+  }
+
+  // The first failure; it stays.
+  [[nodiscard]] Status status() const noexcept { return raw_.status; }
+  [[nodiscard]] bool ok() const noexcept { return raw_.status == TCPKIT_OK; }
+  // Of memory: whether all of it was read.
+  [[nodiscard]] bool at_end() const noexcept { return raw_.position == raw_.size; }
+  [[nodiscard]] std::size_t position() const noexcept { return raw_.position; }
+  void set_byte_order(tcpkit_byte_order byte_order) noexcept { raw_.byte_order = byte_order; }
+
+  bool read_bool() noexcept { return read<std::uint8_t>(tcpkit_read_bool) != 0; }
+  std::uint8_t read_byte() noexcept { return read<std::uint8_t>(tcpkit_read_byte); }
+  std::int16_t read_int16() noexcept { return read<std::int16_t>(tcpkit_read_int16); }
+  std::int32_t read_int32() noexcept { return read<std::int32_t>(tcpkit_read_int32); }
+  std::int64_t read_int64() noexcept { return read<std::int64_t>(tcpkit_read_int64); }
+  float read_float32() noexcept { return read<float>(tcpkit_read_float32); }
+  double read_float64() noexcept { return read<double>(tcpkit_read_float64); }
+  std::int32_t read_var_int() noexcept { return read<std::int32_t>(tcpkit_read_var_int); }
+  std::int64_t read_var_long() noexcept { return read<std::int64_t>(tcpkit_read_var_long); }
+
+  // Fills buffer, or leaves its content undefined if that fails.
+  Status read_bytes(void *buffer, std::size_t size) noexcept {
+    return tcpkit_read_bytes(&raw_, buffer, size);
+  }
+  // A copy of at most max_size bytes; more is TCPKIT_E_PACKET_TOO_BIG.
+  std::string read_string(std::size_t max_size) { return read_array<std::string>(max_size); }
+  std::vector<std::uint8_t> read_byte_array(std::size_t max_size) {
+    return read_array<std::vector<std::uint8_t>>(max_size);
+  }
+
+  // Views into the memory, without a copy; a stream has none and answers TCPKIT_E_NOT_SUPPORTED.
+  Bytes view_bytes(std::size_t size) noexcept {
+    const std::uint8_t *data = nullptr;
+    if (tcpkit_read_bytes_view(&raw_, size, &data) != TCPKIT_OK) return {};
+    return {data, size};
+  }
+  Bytes view_byte_array(std::size_t max_size) noexcept {
+    tcpkit_slice bytes{nullptr, 0};
+    tcpkit_read_byte_array_view(&raw_, max_size, &bytes);
+    return bytes;
+  }
+  std::string_view view_string(std::size_t max_size) noexcept {
+    return view_byte_array(max_size).text();
+  }
+
+  [[nodiscard]] tcpkit_reader *get() noexcept { return &raw_; }
+
+ private:
+  template <class Value>
+  Value read(tcpkit_status (*function)(tcpkit_reader *, Value *)) noexcept {
+    Value value{};
+    function(&raw_, &value);
+    return value;
+  }
+
+  // The length is known and within max_size before there is room for it.
+  template <class Array>
+  Array read_array(std::size_t max_size) {
+    std::size_t size = 0;
+    Array array;
+    if (tcpkit_read_length(&raw_, max_size, &size) != TCPKIT_OK) return array;
+    array.resize(size);
+    if (tcpkit_read_bytes(&raw_, array.data(), size) != TCPKIT_OK) array.clear();
+    return array;
+  }
+
+  tcpkit_reader raw_;
+  detail::Box box_{nullptr, nullptr};
+};
+
+// Writes values to memory that grows, to memory of the caller, or to a stream. Writes can be
+// chained; a failure stays in status():
+//   tcpkit::Writer out;
+//   out.write_var_int(7).write_string("name");
+//   conn.send_packet(out.bytes());
+class Writer {
+ public:
+  // To memory that grows and is freed with the writer.
+  explicit Writer(tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN) noexcept {
+    raw_.byte_order = byte_order;
+  }
+  // To memory of the caller.
+  Writer(void *buffer, std::size_t buffer_size,
+         tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN) noexcept
+      : raw_(tcpkit_writer_over_memory(buffer, buffer_size)) {
+    raw_.byte_order = byte_order;
+  }
+  // To a stream: Status write(Bytes data), which takes all of data.
+  template <class F>
+  static Writer to_stream(F &&write, tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN) {
+    using Boxed = std::decay_t<F>;
+    detail::Box box(detail::box(std::forward<F>(write)), detail::free_box<Boxed>);
+    Writer writer(byte_order);
+    writer.raw_ = tcpkit_writer_over_stream(detail::write_to<Boxed>, box.get());
+    writer.raw_.byte_order = byte_order;
+    writer.box_ = std::move(box);
+    return writer;
+  }
+  Writer(Writer &&other) noexcept
+      : raw_(std::exchange(other.raw_, TCPKIT_WRITER_INIT)), box_(std::move(other.box_)) {}
+  Writer &operator=(Writer &&other) noexcept {
+    std::swap(raw_, other.raw_);
+    std::swap(box_, other.box_);
+    return *this;
+  }
+  ~Writer() { tcpkit_writer_free(&raw_); }
+
+  // The first failure; it stays.
+  [[nodiscard]] Status status() const noexcept { return raw_.status; }
+  [[nodiscard]] bool ok() const noexcept { return raw_.status == TCPKIT_OK; }
+  // What was written to memory, valid until the next write.
+  [[nodiscard]] Bytes bytes() const noexcept {
+    return raw_.write == nullptr ? Bytes(raw_.data, raw_.size) : Bytes();
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return raw_.size; }
+  void set_byte_order(tcpkit_byte_order byte_order) noexcept { raw_.byte_order = byte_order; }
+  // Begins again, with the same memory.
+  void clear() noexcept {
+    raw_.size = 0;
+    raw_.status = TCPKIT_OK;
+  }
+  // Makes a buffer of what was written to memory of the writer, without a copy, and empties it.
+  [[nodiscard]] Status take_buffer(Buffer &out_buffer) noexcept {
+    tcpkit_buffer *buffer = nullptr;
+    const Status status = tcpkit_writer_take_buffer(&raw_, &buffer);
+    if (status.ok()) out_buffer = Buffer::adopt(buffer);
+    return status;
+  }
+
+  Writer &write_bool(bool value) noexcept { return write(tcpkit_write_bool, value ? 1 : 0); }
+  Writer &write_byte(std::uint8_t value) noexcept { return write(tcpkit_write_byte, value); }
+  Writer &write_int16(std::int16_t value) noexcept { return write(tcpkit_write_int16, value); }
+  Writer &write_int32(std::int32_t value) noexcept { return write(tcpkit_write_int32, value); }
+  Writer &write_int64(std::int64_t value) noexcept { return write(tcpkit_write_int64, value); }
+  Writer &write_float32(float value) noexcept { return write(tcpkit_write_float32, value); }
+  Writer &write_float64(double value) noexcept { return write(tcpkit_write_float64, value); }
+  Writer &write_var_int(std::int32_t value) noexcept { return write(tcpkit_write_var_int, value); }
+  Writer &write_var_long(std::int64_t value) noexcept {
+    return write(tcpkit_write_var_long, value);
+  }
+  Writer &write_bytes(Bytes data) noexcept {
+    tcpkit_write_bytes(&raw_, data.data(), data.size());
+    return *this;
+  }
+  Writer &write_byte_array(Bytes data) noexcept {
+    tcpkit_write_byte_array(&raw_, data.data(), data.size());
+    return *this;
+  }
+  Writer &write_string(std::string_view text) noexcept { return write_byte_array(text); }
+
+  [[nodiscard]] tcpkit_writer *get() noexcept { return &raw_; }
+
+ private:
+  template <class Value>
+  Writer &write(tcpkit_status (*function)(tcpkit_writer *, Value), Value value) noexcept {
+    function(&raw_, value);
+    return *this;
+  }
+
+  tcpkit_writer raw_ = TCPKIT_WRITER_INIT;
+  detail::Box box_{nullptr, nullptr};
+};
 
 // ---- Loop --------------------------------------------------------------------------------------
 

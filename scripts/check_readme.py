@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles every C and C++ block of README.md and docs/tls.md as printed, runs those that are whole
+"""Compiles every C and C++ block of README.md and of the guides as printed, runs those that are whole
 programs on a free port and has them echo a line; shell blocks must parse and name commands of ./dev
 that exist."""
 
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from tracked_files import ROOT
 
-DOCUMENTS = ("README.md", "docs/tls.md")
+DOCUMENTS = ("README.md", "docs/tls.md", "docs/codecs.md")
 LANGUAGES = {"c": ("cc", "-std=c99", ".c"), "cpp": ("cxx", "-std=c++20", ".cpp")}
 PORT = re.compile(r'(?<=:)\d{4,5}(?=")')
+FUNCTION = re.compile(r"^(static|void) .*\) \{$", re.M)
 PATIENCE_S = 10
 
 
@@ -35,9 +36,13 @@ def free_port() -> int:
 
 
 def as_program(code: str) -> str:
-    """A fragment that has no main becomes the body of one."""
+    """A fragment that has no main becomes the body of one, or stands before one if it defines
+    functions."""
     headers = "#ifdef __cplusplus\n#include <tcpkit.hpp>\n#endif\n#include <stdio.h>\n#include <string.h>\n"
-    return f"{headers}#include <tcpkit.h>\nint main(void) {{\n{code}\n}}\n"
+    headers += "#include <tcpkit.h>\n"
+    if FUNCTION.search(code):
+        return f"{headers}{code}\nint main(void) {{ return 0; }}\n"
+    return f"{headers}int main(void) {{\n{code}\n}}\n"
 
 
 class Compiler:
@@ -51,7 +56,7 @@ class Compiler:
         kind, standard, suffix = LANGUAGES[language]
         source, program = self.work / f"block{suffix}", self.work / "block"
         source.write_text(code, encoding="utf-8")
-        command = [self.compilers[kind], standard, "-Wall", "-Wextra", "-Werror",
+        command = [self.compilers[kind], standard, "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
                    f"-I{ROOT / 'include'}", str(source), "-o", str(program),
                    f"-L{self.library_folder}", f"-Wl,-rpath,{self.library_folder}", "-ltcpkit",
                    "-pthread"]

@@ -28,6 +28,13 @@ Ref<SharedBuffer> SharedBuffer::wrap(ByteView bytes, UserData owner) noexcept {
   return Ref<SharedBuffer>::adopt(new (memory) SharedBuffer(bytes, std::move(owner)));
 }
 
+Ref<SharedBuffer> SharedBuffer::take_allocated(uint8_t* bytes, size_t size) noexcept {
+  void* memory = std::malloc(sizeof(SharedBuffer));
+  if (memory == nullptr) return {};
+  return Ref<SharedBuffer>::adopt(
+      new (memory) SharedBuffer(ByteView(bytes, size), UserData(bytes, &std::free)));
+}
+
 void SharedBuffer::destroy() noexcept {
   this->~SharedBuffer();
   std::free(this);

@@ -16,6 +16,10 @@ class SharedBuffer : public RefCounted<SharedBuffer> {
   // A view of the user's bytes; owner is freed with the buffer, or at once on failure.
   static Ref<SharedBuffer> wrap(ByteView bytes, UserData owner) noexcept;
 
+  // Takes over size bytes that came from malloc. Null if memory ran out: they are the caller's
+  // still.
+  static Ref<SharedBuffer> take_allocated(uint8_t* bytes, size_t size) noexcept;
+
   ByteView view() const noexcept { return bytes_; }
   uint8_t* writable_bytes() noexcept { return reinterpret_cast<uint8_t*>(this + 1); }
   void destroy() noexcept;

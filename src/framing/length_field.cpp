@@ -3,8 +3,9 @@
 #include "framing/length_field.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+
+#include "codec/varint.h"
 
 namespace tcpkit {
 namespace {
@@ -60,7 +61,7 @@ Status LengthField::take_field(const tcpkit_framing& framing) noexcept {
     return TCPKIT_OK;
   }
   const bool is_varint32 = framing.kind == TCPKIT_FRAMING_VARINT;
-  const uint32_t most = is_varint32 ? 5 : 10;
+  const uint32_t most = is_varint32 ? kMaxVarintSize : kMaxVarlongSize;
   if (size > most) {
     return fail(TCPKIT_E_INVALID_ARGUMENT, "framing.length_size is %u, at most %u is taken", size,
                 most);
@@ -94,21 +95,9 @@ LengthField::Value LengthField::read_binary(ByteView field) const noexcept {
   return {TCPKIT_OK, length_size_, value};
 }
 
-// Padded forms are read, as long as they keep to the allowed bytes. One byte too many is noticed at
-// the last allowed one, so that nothing waits for a byte that may not come.
 LengthField::Value LengthField::read_varint(ByteView field) const noexcept {
-  if (field.front() < 0x80) return {TCPKIT_OK, 1, field.front()};
-  const size_t readable = std::min<size_t>(field.size(), length_size_);
-  uint64_t value = 0;
-  for (uint32_t i = 0; i < readable; ++i) {
-    const uint64_t group = field[i] & 0x7f;
-    const uint32_t shift = 7 * i;
-    const uint32_t room_bits = value_bits_ - shift;
-    if (room_bits < 7 && group >> room_bits != 0) return {TCPKIT_E_BAD_VARINT, 0, 0};
-    value |= group << shift;
-    if (field[i] < 0x80) return {TCPKIT_OK, i + 1, value};
-  }
-  return {readable == length_size_ ? TCPKIT_E_BAD_VARINT : TCPKIT_OK, 0, 0};
+  const Varint varint = decode_varint(field.data(), field.size(), {length_size_, value_bits_});
+  return {varint.status, varint.size, varint.value};
 }
 
 FrameHeader LengthField::read(ByteView bytes) const noexcept {
@@ -142,13 +131,6 @@ void LengthField::write_binary(uint8_t* field, uint64_t value) const noexcept {
   }
 }
 
-void LengthField::write_varint(uint8_t* field, uint32_t field_size, uint64_t value) noexcept {
-  for (uint32_t i = 0; i < field_size; ++i) {
-    const uint8_t continues = i + 1 < field_size ? 0x80 : 0;
-    field[i] = static_cast<uint8_t>((value >> (7 * i) & 0x7f) | continues);
-  }
-}
-
 bool LengthField::fits_field(uint64_t value, uint32_t field_size) const noexcept {
   const uint32_t bits = is_varint_ ? std::min<uint32_t>(7 * field_size, value_bits_) : value_bits_;
   return bits >= 64 || value >> bits == 0;
@@ -173,7 +155,7 @@ Status LengthField::write_header(size_t packet_size, Envelope& out) const noexce
     out.header_size = strip_size;
     std::memset(out.header, 0, strip_size);
     uint8_t* field = out.header + length_offset_;
-    is_varint_ ? write_varint(field, size, value) : write_binary(field, value);
+    is_varint_ ? encode_varint(field, size, value) : write_binary(field, value);
     return TCPKIT_OK;
   }
   return fail(TCPKIT_E_PACKET_TOO_BIG, "a packet of %zu bytes does not fit the length field",

@@ -39,7 +39,6 @@ class LengthField {
   Value read_binary(ByteView field) const noexcept;
   Value read_varint(ByteView field) const noexcept;
   void write_binary(uint8_t* field, uint64_t value) const noexcept;
-  static void write_varint(uint8_t* field, uint32_t field_size, uint64_t value) noexcept;
   bool fits_field(uint64_t value, uint32_t field_size) const noexcept;
   Status write_header(size_t packet_size, Envelope& out) const noexcept;
   Status check_kept_field(ByteView packet) const noexcept;

@@ -139,4 +139,68 @@ TEST_F(Allocations, AreNonePerMessageOfAVarintEcho) {
   EXPECT_EQ(0u, allocations_of_echoes(tcpkit_framing_varint(), "\5hello\1x", 8));
 }
 
+// A packet with a value of each kind, read again and again; the sum keeps the reads alive.
+uint64_t read_packet(tcpkit_reader reader) {
+  int16_t small = 0;
+  int32_t middle = 0, varint = 0;
+  int64_t large = 0, varlong = 0;
+  double real = 0;
+  char name[16];
+  size_t length = 0;
+  tcpkit_read_int16(&reader, &small);
+  tcpkit_read_int32(&reader, &middle);
+  tcpkit_read_int64(&reader, &large);
+  tcpkit_read_float64(&reader, &real);
+  tcpkit_read_var_int(&reader, &varint);
+  tcpkit_read_var_long(&reader, &varlong);
+  tcpkit_read_string(&reader, name, sizeof name, &length);
+  EXPECT_EQ(TCPKIT_OK, reader.status);
+  return length + static_cast<uint64_t>(varint + varlong);
+}
+
+void write_packet(tcpkit_writer& writer) {
+  tcpkit_write_int16(&writer, 1);
+  tcpkit_write_int32(&writer, 2);
+  tcpkit_write_int64(&writer, 3);
+  tcpkit_write_float64(&writer, 4);
+  tcpkit_write_var_int(&writer, 300);
+  tcpkit_write_var_long(&writer, 70'000);
+  tcpkit_write_string(&writer, "seven.7");
+  EXPECT_EQ(TCPKIT_OK, writer.status);
+}
+
+constexpr uint64_t kSumOfPacket = 7 + 300 + 70'000;
+
+// Gives the bytes of a slice one by one.
+tcpkit_status read_slice(void* buffer, size_t, size_t* out_size, void* user_data) {
+  auto* rest = static_cast<std::string_view*>(user_data);
+  if (rest->empty()) return TCPKIT_E_END;
+  *static_cast<char*>(buffer) = rest->front();
+  rest->remove_prefix(1);
+  *out_size = 1;
+  return TCPKIT_OK;
+}
+
+TEST_F(Allocations, AreNoneToReadValuesAndToWriteThemToMemoryThatIsThere) {
+  uint8_t packet[64];
+  uint64_t sum = 0;
+  tcpkit_writer growing = TCPKIT_WRITER_INIT;
+  write_packet(growing);
+  allocations = 0;
+  counting = true;
+  for (int i = 0; i < kMeasured; ++i) {
+    tcpkit_writer writer = tcpkit_writer_over_memory(packet, sizeof packet);
+    write_packet(writer);
+    growing.size = 0;
+    write_packet(growing);
+    std::string_view rest(reinterpret_cast<const char*>(packet), writer.size);
+    sum += read_packet(tcpkit_reader_over_memory(packet, writer.size));
+    sum += read_packet(tcpkit_reader_over_stream(read_slice, &rest));
+  }
+  counting = false;
+  tcpkit_writer_free(&growing);
+  EXPECT_EQ(2 * kMeasured * kSumOfPacket, sum);
+  EXPECT_EQ(0u, allocations);
+}
+
 }  // namespace
