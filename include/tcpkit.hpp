@@ -1787,7 +1787,7 @@ namespace detail {
 // One await that is not over: it lies in the frame of the coroutine, and at most in one list.
 class CoWait {
  public:
-  CoWait() = default;
+  CoWait() noexcept {}  // leaves alone what only a wait needs: most awaits do not wait
   CoWait(const CoWait &) = delete;
   CoWait &operator=(const CoWait &) = delete;
   ~CoWait() { unlink(); }
@@ -1803,12 +1803,12 @@ class CoWait {
   void resume(tcpkit_status status) noexcept {
     unlink();
     status_ = status;
-    coroutine_.resume();
+    std::coroutine_handle<>::from_address(frame_).resume();
   }
 
  protected:
   void wait_in(CoWait *&list, std::coroutine_handle<> coroutine) noexcept {
-    coroutine_ = coroutine;
+    frame_ = coroutine.address();
     next_ = list;
     if (next_ != nullptr) next_->link_ = &next_;
     link_ = &list;
@@ -1819,8 +1819,8 @@ class CoWait {
 
  private:
   friend class CoWaits;
-  std::coroutine_handle<> coroutine_;
-  CoWait *next_ = nullptr;
+  void *frame_;
+  CoWait *next_;
   CoWait **link_ = nullptr;  // what points at this; null: not in a list
 };
 
@@ -1947,6 +1947,16 @@ class CoState {
     return is_notified_.exchange(false, std::memory_order_acq_rel);
   }
 
+  // The same bytes as the library knows them, while it has the packet in hand: it need not look for
+  // a separator in there when they are sent.
+  [[nodiscard]] Bytes as_in_hand(const Bytes &bytes) const noexcept {
+    if (packet_in_hand_ == nullptr) return bytes;
+    const Bytes packet = packet_.bytes();
+    const auto offset = reinterpret_cast<std::uintptr_t>(bytes.data()) -
+                        reinterpret_cast<std::uintptr_t>(packet.data());
+    if (offset > packet.size() || bytes.size() > packet.size() - offset) return bytes;
+    return {packet_in_hand_ + offset, bytes.size()};
+  }
   // Whether bytes have arrived that no coroutine has read.
   [[nodiscard]] bool has_unread() const noexcept { return has_kept_ || !input_.empty(); }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
@@ -1965,7 +1975,9 @@ class CoState {
     CoState &state = *of(conn);
     if (state.reader_ == nullptr) return state.keep({data, data_size});
     state.packet_.assign({data, data_size});
+    state.packet_in_hand_ = data;
     state.reader_->resume(TCPKIT_OK);
+    state.packet_in_hand_ = nullptr;
   }
   static void call_end(tcpkit_conn *conn, void *) {
     CoState &state = *of(conn);
@@ -2049,6 +2061,7 @@ class CoState {
   CoBytes packet_;  // the one that the coroutine has
   CoBytes kept_;    // one that it has not, or bytes
   Bytes input_;     // unread bytes: in kept_, or, inside on_data, the caller's
+  const std::uint8_t *packet_in_hand_ = nullptr;  // inside on_packet, what packet_ is a copy of
   const std::shared_ptr<void> handler_;
   tcpkit_conn *const conn_;
   std::atomic<std::uint32_t> references_{1};
@@ -2065,6 +2078,7 @@ class CoPacketRead : public CoWait {
   bool await_ready() noexcept {
     if (state_.has_kept_ && state_.has_framing_) {
       std::swap(state_.packet_, state_.kept_);
+      state_.kept_.trim();
       state_.nothing_kept();
       return true;
     }
@@ -2074,7 +2088,6 @@ class CoPacketRead : public CoWait {
   void await_suspend(std::coroutine_handle<> coroutine) noexcept {
     assert(state_.is_on_loop());
     state_.packet_.trim();
-    state_.kept_.trim();
     wait_in(state_.reader_, coroutine);
   }
   Result<Bytes> await_resume() const noexcept {
@@ -2300,11 +2313,11 @@ class CoConn : public ConnCalls<CoConn> {
   }
   // Sends a copy at once, in this call; what is awaited is room: if more than high_watermark bytes
   // are queued, it waits until no more than low_watermark are. TCPKIT_OK_ABOVE_HIGH is not told.
-  [[nodiscard]] detail::CoWrite write(Bytes data) const noexcept {
+  [[nodiscard]] detail::CoWrite write(const Bytes &data) const noexcept {
     return {*state_, send(data).code()};
   }
-  [[nodiscard]] detail::CoWrite write_packet(Bytes packet) const noexcept {
-    return {*state_, send_packet(packet).code()};
+  [[nodiscard]] detail::CoWrite write_packet(const Bytes &packet) const noexcept {
+    return {*state_, send_packet(state_->as_in_hand(packet)).code()};
   }
   // Waits for a time, at least; TCPKIT_E_CANCELLED if the connection ends before.
   template <class Rep, class Period>
