@@ -1924,13 +1924,14 @@ class CoState {
   void fail(const std::exception_ptr &thrown) noexcept {
     auto *copy = new (std::nothrow) std::exception_ptr(thrown);
     const auto free = [](void *user_data) { delete static_cast<std::exception_ptr *>(user_data); };
-    const auto task = [](tcpkit_conn *conn, void *user_data) {
-      cancel_posted(conn, nullptr);
+    const auto task = [](tcpkit_conn *, void *user_data) {
       std::rethrow_exception(*static_cast<std::exception_ptr *>(user_data));
     };
     if (copy == nullptr || tcpkit_conn_post(conn_, task, copy, free) != TCPKIT_OK) {
       (void)tcpkit_conn_abort(conn_);
+      return;
     }
+    (void)post(cancel_posted);  // behind it, so that this is the reason of the close
   }
   // Any thread.
   Status post(tcpkit_conn_fn task, void *user_data = nullptr) const noexcept {
