@@ -56,9 +56,8 @@ TEST(CppCoroutine, SendsAPartOfAPacketAndWhatItMadeOfIt) {
 }
 
 TEST(CppCoroutine, ClosesTheConnectionWhenItReturnsAfterAllHasLeft) {
-  CoServer server(byte_options(), [](CoConn conn) -> Task<> {
-    co_await conn.write(std::string(4 << 20, 'y'));
-  });
+  CoServer server(byte_options(),
+                  [](CoConn conn) -> Task<> { co_await conn.write(std::string(4 << 20, 'y')); });
   const Client client(server.address());
   EXPECT_EQ(std::string(4 << 20, 'y'), client.receive(4 << 20));
   EXPECT_TRUE(client.sees_end());
@@ -231,9 +230,8 @@ TEST(CppCoroutine, RefusesReadsThatCannotWork) {
 TEST(CppCoroutine, AllowsOneReaderAtATime) {
   Mailbox<tcpkit_status> told;
   const CoServer server(line_options(), [&](CoConn conn) -> Task<> {
-    conn.spawn([&](CoConn same) -> Task<> {
-      told.put((co_await same.read_packet()).status().code());
-    });
+    conn.spawn(
+        [&](CoConn same) -> Task<> { told.put((co_await same.read_packet()).status().code()); });
     told.put((co_await conn.read_packet()).status().code());
     (void)co_await conn.sleep_for(10s);
   });

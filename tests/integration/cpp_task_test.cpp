@@ -51,9 +51,7 @@ struct Gate {
 struct GateRef {
   Gate& gate;
   bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> coroutine) const noexcept {
-    gate.waiting = coroutine;
-  }
+  void await_suspend(std::coroutine_handle<> coroutine) const noexcept { gate.waiting = coroutine; }
   void await_resume() const noexcept {}
 };
 
