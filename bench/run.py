@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 
-from runner import attacks, counting, sections, timeouts, tls
+from runner import attacks, coroutines, counting, sections, timeouts, tls
 from runner.network import enter_private_network, prepare_network
 from runner.errors import BenchError
 from runner.processes import SERVER_KINDS, Bench
@@ -29,6 +29,7 @@ SECTIONS = {
     "idle": ("User memory per idle connection", counting.idle),
     "syscalls": ("System calls per message", counting.system_calls),
     "tls": ("TLS 1.3, AES-128-GCM, X25519; ratio to bare OpenSSL on the socket", tls.tls),
+    "coroutines": ("Coroutines in C++; ratio to callbacks in C++", coroutines.coroutines),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),
     "attacks": ("A well-behaved client among hostile ones; ratio to itself without them",
                 attacks.attacks),
