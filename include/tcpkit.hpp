@@ -1824,6 +1824,31 @@ class CoWait {
   CoWait **link_ = nullptr;  // what points at this; null: not in a list
 };
 
+// The one that reads, if it waits: in a place of its own instead of a list, since it goes in and
+// out with every packet.
+class CoRead {
+ public:
+  explicit CoRead(CoState &state) noexcept : state_(state) {}
+  CoRead(const CoRead &) = delete;
+  CoRead &operator=(const CoRead &) = delete;
+  inline ~CoRead();
+
+  // It is over and out of its place; nothing of this may be touched after that.
+  void resume(tcpkit_status status) noexcept {
+    status_ = status;
+    std::coroutine_handle<>::from_address(frame_).resume();
+  }
+
+ protected:
+  inline void wait(std::coroutine_handle<> coroutine) noexcept;
+
+  CoState &state_;
+  tcpkit_status status_ = TCPKIT_OK;
+
+ private:
+  void *frame_;  // of a wait
+};
+
 // Resumes all that are in list now, and none that comes meanwhile.
 class CoWaits {
  public:
@@ -1838,9 +1863,18 @@ class CoWaits {
 class CoBytes {
  public:
   void assign(Bytes bytes) {
-    if (bytes.size() > capacity_) grow(bytes.size());
-    if (!bytes.empty()) std::memcpy(memory_.get(), bytes.data(), bytes.size());
-    size_ = bytes.size();
+    const std::size_t size = bytes.size();
+    if (size > capacity_) grow(size);
+    size_ = size;
+    if (size > 64 || size < 16) return copy(bytes);
+    // A small packet in four pieces that overlap: a call of memcpy costs more than that.
+    const std::size_t half = size >= 32 ? 16 : 0;
+    std::uint8_t *const to = memory_.get();
+    const std::uint8_t *const from = bytes.data();
+    copy_16(to, from);
+    copy_16(to + half, from + half);
+    copy_16(to + size - half - 16, from + size - half - 16);
+    copy_16(to + size - 16, from + size - 16);
   }
   [[nodiscard]] Bytes bytes() const noexcept { return {memory_.get(), size_}; }
   // While a connection is quiet it does not hold on to much memory.
@@ -1853,7 +1887,13 @@ class CoBytes {
  private:
   static constexpr std::size_t kKept = 16u << 10;
 
-  void grow(std::size_t size) {
+  static void copy_16(std::uint8_t *to, const std::uint8_t *from) noexcept {
+    std::memcpy(to, from, 16);
+  }
+  void copy(Bytes bytes) noexcept {
+    if (!bytes.empty()) std::memcpy(memory_.get(), bytes.data(), bytes.size());
+  }
+  [[gnu::noinline]] void grow(std::size_t size) {
     const std::size_t capacity = size > 2 * capacity_ ? size : 2 * capacity_;
     memory_.reset(new std::uint8_t[capacity]);
     capacity_ = capacity;
@@ -1871,7 +1911,7 @@ class CoState {
   CoState(tcpkit_conn *conn, const Handlers &handlers)
       : handler_(handlers.on_connection),
         conn_(tcpkit_conn_retain(conn)),
-        has_framing_(handlers.has_framing) {}
+        packets_(handlers.has_framing ? 0 : kNoFraming) {}
   CoState(const CoState &) = delete;
   CoState &operator=(const CoState &) = delete;
 
@@ -1912,7 +1952,7 @@ class CoState {
     const Status status = tcpkit_conn_close(conn_);
     if (is_on_loop()) {
       refuse_waits(TCPKIT_E_CLOSED);
-      has_kept_ = false;
+      packets_ &= ~kKept;
       input_ = Bytes();
       if (!has_waits()) return status;
     }
@@ -1948,18 +1988,17 @@ class CoState {
     return is_notified_.exchange(false, std::memory_order_acq_rel);
   }
 
-  // The same bytes as the library knows them, while it has the packet in hand: it need not look for
-  // a separator in there when they are sent.
+  // The same bytes as the library knows them, if they are those of the packet that it has in hand, or
+  // its beginning: it need not look for a separator in there when they are sent.
   [[nodiscard]] Bytes as_in_hand(const Bytes &bytes) const noexcept {
-    if (packet_in_hand_ == nullptr) return bytes;
     const Bytes packet = packet_.bytes();
-    const auto offset = reinterpret_cast<std::uintptr_t>(bytes.data()) -
-                        reinterpret_cast<std::uintptr_t>(packet.data());
-    if (offset > packet.size() || bytes.size() > packet.size() - offset) return bytes;
-    return {packet_in_hand_ + offset, bytes.size()};
+    const bool is_of_it = bytes.data() == packet.data() && bytes.size() <= packet.size();
+    return is_of_it && packet_in_hand_ != nullptr ? Bytes(packet_in_hand_, bytes.size()) : bytes;
   }
   // Whether bytes have arrived that no coroutine has read.
-  [[nodiscard]] bool has_unread() const noexcept { return has_kept_ || !input_.empty(); }
+  [[nodiscard]] bool has_unread() const noexcept {
+    return (packets_ & kKept) != 0 || !input_.empty();
+  }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
 
   static void call_open(tcpkit_conn *conn, void *user_data) {
@@ -1974,16 +2013,18 @@ class CoState {
   static void call_packet(tcpkit_conn *conn, const std::uint8_t *data, std::size_t data_size,
                           void *) {
     CoState &state = *of(conn);
-    if (state.reader_ == nullptr) return state.keep({data, data_size});
+    CoRead *const reader = state.reader_;
+    if (reader == nullptr) return state.keep({data, data_size});
     state.packet_.assign({data, data_size});
     state.packet_in_hand_ = data;
-    state.reader_->resume(TCPKIT_OK);
+    state.reader_ = nullptr;
+    reader->resume(TCPKIT_OK);
     state.packet_in_hand_ = nullptr;
   }
   static void call_end(tcpkit_conn *conn, void *) {
     CoState &state = *of(conn);
-    state.read_status_ = TCPKIT_E_END;
-    CoWaits::resume_all(state.reader_, TCPKIT_E_END);
+    state.no_more_input(TCPKIT_E_END);
+    state.resume_reader(TCPKIT_E_END);
   }
   static void call_writable(tcpkit_conn *conn, void *) {
     CoWaits::resume_all(of(conn)->writers_, TCPKIT_OK);
@@ -1998,11 +2039,17 @@ class CoState {
   }
 
  private:
+  friend class CoRead;
   friend class CoPacketRead;
   friend class CoByteRead;
   friend class CoWrite;
   friend class CoSleep;
   friend class CoNotified;
+
+  // Why read_packet cannot just wait; bits of packets_.
+  static constexpr std::uint32_t kKept = 1;       // something is here already
+  static constexpr std::uint32_t kOver = 2;       // nothing comes any more
+  static constexpr std::uint32_t kNoFraming = 4;  // there are no packets
 
   ~CoState() { tcpkit_conn_release(conn_); }
 
@@ -2026,12 +2073,20 @@ class CoState {
   }
   // No await suspends any more.
   void refuse_waits(tcpkit_status status) noexcept {
-    if (read_status_ == TCPKIT_OK) read_status_ = status;
+    if (read_status_ == TCPKIT_OK) no_more_input(status);
     is_over_ = true;
+  }
+  void no_more_input(tcpkit_status status) noexcept {
+    read_status_ = status;
+    packets_ |= kOver;
+  }
+  void resume_reader(tcpkit_status status) noexcept {
+    CoRead *const reader = std::exchange(reader_, nullptr);
+    if (reader != nullptr) reader->resume(status);
   }
   void cancel(tcpkit_status status) noexcept {
     refuse_waits(status);
-    CoWaits::resume_all(reader_, read_status_);
+    resume_reader(read_status_);
     CoWaits::resume_all(writers_, status);
     CoWaits::resume_all(sleepers_, TCPKIT_E_CANCELLED);
     CoWaits::resume_all(listeners_, TCPKIT_E_CANCELLED);
@@ -2039,14 +2094,14 @@ class CoState {
 
   // Nobody reads what has arrived: it is copied, and nothing more is to come until it is read. So
   // at most one packet, or what one call of on_data gave, is kept here.
-  void keep(Bytes bytes) {
-    assert(!has_kept_);
+  [[gnu::noinline]] void keep(Bytes bytes) {
+    assert((packets_ & kKept) == 0);
     kept_.assign(bytes);
-    has_kept_ = true;
+    packets_ |= kKept;
     (void)tcpkit_conn_pause_reading(conn_);
   }
   void nothing_kept() noexcept {
-    has_kept_ = false;
+    packets_ &= ~kKept;
     (void)tcpkit_conn_resume_reading(conn_);
   }
   // Why a read can neither be answered from what is here nor wait; TCPKIT_OK: it waits.
@@ -2055,7 +2110,7 @@ class CoState {
     return reader_ == nullptr ? TCPKIT_OK : TCPKIT_E_INVALID_ARGUMENT;
   }
 
-  CoWait *reader_ = nullptr;
+  CoRead *reader_ = nullptr;
   CoWait *writers_ = nullptr;
   CoWait *sleepers_ = nullptr;
   CoWait *listeners_ = nullptr;
@@ -2068,28 +2123,29 @@ class CoState {
   std::atomic<std::uint32_t> references_{1};
   tcpkit_status read_status_ = TCPKIT_OK;  // why nothing comes any more
   std::atomic<bool> is_notified_{false};
-  const bool has_framing_;
-  bool has_kept_ = false;
+  std::uint32_t packets_;
   bool is_over_ = false;  // the connection is closing or closed
 };
 
-class CoPacketRead : public CoWait {
+CoRead::~CoRead() {
+  if (state_.reader_ == this) state_.reader_ = nullptr;
+}
+
+void CoRead::wait(std::coroutine_handle<> coroutine) noexcept {
+  frame_ = coroutine.address();
+  state_.reader_ = this;
+}
+
+class CoPacketRead : public CoRead {
  public:
-  explicit CoPacketRead(CoState &state) noexcept : state_(state) {}
+  using CoRead::CoRead;
   bool await_ready() noexcept {
-    if (state_.has_kept_ && state_.has_framing_) {
-      std::swap(state_.packet_, state_.kept_);
-      state_.kept_.trim();
-      state_.nothing_kept();
-      return true;
-    }
-    status_ = state_.has_framing_ ? state_.why_no_wait() : TCPKIT_E_NOT_SUPPORTED;
-    return status_ != TCPKIT_OK;
+    return (state_.packets_ != 0 || state_.reader_ != nullptr) && take_or_refuse();
   }
   void await_suspend(std::coroutine_handle<> coroutine) noexcept {
     assert(state_.is_on_loop());
     state_.packet_.trim();
-    wait_in(state_.reader_, coroutine);
+    wait(coroutine);
   }
   Result<Bytes> await_resume() const noexcept {
     if (status_ != TCPKIT_OK) return Status(status_);
@@ -2097,24 +2153,35 @@ class CoPacketRead : public CoWait {
   }
 
  private:
-  CoState &state_;
+  [[gnu::noinline]] bool take_or_refuse() noexcept {
+    if ((state_.packets_ & CoState::kNoFraming) != 0) {
+      status_ = TCPKIT_E_NOT_SUPPORTED;
+    } else if ((state_.packets_ & CoState::kKept) != 0) {
+      std::swap(state_.packet_, state_.kept_);
+      state_.kept_.trim();
+      state_.nothing_kept();
+    } else {
+      status_ = state_.why_no_wait();
+    }
+    return true;
+  }
 };
 
 // Waits for at least so many bytes.
-class CoByteRead : public CoWait {
+class CoByteRead : public CoRead {
  public:
   CoByteRead(CoState &state, std::span<std::uint8_t> target, std::size_t least) noexcept
-      : state_(state), target_(target), least_(least) {}
+      : CoRead(state), target_(target), least_(least) {}
   bool await_ready() noexcept {
     if (target_.empty() && least_ > 0) return refuse(TCPKIT_E_INVALID_ARGUMENT);
-    if (state_.has_framing_) return refuse(TCPKIT_E_NOT_SUPPORTED);
+    if ((state_.packets_ & CoState::kNoFraming) == 0) return refuse(TCPKIT_E_NOT_SUPPORTED);
     if (least_ == 0 || take()) return true;
     return refuse(state_.why_no_wait());
   }
   void await_suspend(std::coroutine_handle<> coroutine) noexcept {
     assert(state_.is_on_loop());
     state_.kept_.trim();
-    wait_in(state_.reader_, coroutine);
+    wait(coroutine);
   }
   Result<Bytes> await_resume() const noexcept {
     if (filled_ >= least_ && status_ != TCPKIT_E_INVALID_ARGUMENT) return filled();
@@ -2131,7 +2198,7 @@ class CoByteRead : public CoWait {
     if (taken > 0) std::memcpy(target_.data() + filled_, input.data(), taken);
     filled_ += taken;
     input = Bytes(input.data() + taken, input.size() - taken);
-    if (input.empty() && state_.has_kept_) state_.nothing_kept();
+    if (input.empty() && (state_.packets_ & CoState::kKept) != 0) state_.nothing_kept();
     return filled_ >= least_;
   }
 
@@ -2142,7 +2209,6 @@ class CoByteRead : public CoWait {
   }
   [[nodiscard]] Bytes filled() const noexcept { return {target_.data(), filled_}; }
 
-  CoState &state_;
   const std::span<std::uint8_t> target_;
   const std::size_t least_;
   std::size_t filled_ = 0;
@@ -2255,7 +2321,7 @@ inline void CoState::call_data(tcpkit_conn *conn, const std::uint8_t *data, std:
   state.input_ = Bytes(data, data_size);
   auto *reader = static_cast<CoByteRead *>(state.reader_);
   // Whoever still waits has taken everything.
-  if (reader != nullptr && reader->take()) reader->resume(TCPKIT_OK);
+  if (reader != nullptr && reader->take()) state.resume_reader(TCPKIT_OK);
   if (state.input_.empty()) return;
   state.keep(state.input_);
   state.input_ = state.kept_.bytes();
