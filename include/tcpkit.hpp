@@ -1999,7 +1999,6 @@ class CoState {
   [[nodiscard]] bool has_unread() const noexcept {
     return (packets_ & kKept) != 0 || !input_.empty();
   }
-  [[nodiscard]] bool is_over() const noexcept { return is_over_; }
 
   static void call_open(tcpkit_conn *conn, void *user_data) {
     const Handlers &handlers = Handlers::of(user_data);
@@ -2184,7 +2183,7 @@ class CoByteRead : public CoRead {
     wait(coroutine);
   }
   Result<Bytes> await_resume() const noexcept {
-    if (filled_ >= least_ && status_ != TCPKIT_E_INVALID_ARGUMENT) return filled();
+    if (status_ == TCPKIT_OK) return filled();
     // TCPKIT_E_END means that nothing is missing.
     if (status_ == TCPKIT_E_END && filled_ > 0) return Status(TCPKIT_E_UNEXPECTED_EOF);
     return Status(status_);
@@ -2322,8 +2321,9 @@ inline void CoState::call_data(tcpkit_conn *conn, const std::uint8_t *data, std:
   auto *reader = static_cast<CoByteRead *>(state.reader_);
   // Whoever still waits has taken everything.
   if (reader != nullptr && reader->take()) state.resume_reader(TCPKIT_OK);
-  if (state.input_.empty()) return;
-  state.keep(state.input_);
+  const Bytes unread = std::exchange(state.input_, Bytes());
+  if (unread.empty()) return;
+  state.keep(unread);
   state.input_ = state.kept_.bytes();
 }
 
@@ -2405,9 +2405,10 @@ class CoConn : public ConnCalls<CoConn> {
   [[nodiscard]] detail::CoToLoop resume_on_loop() const noexcept {
     return detail::CoToLoop(*state_);
   }
-  // Runs one more task for this connection, beginning now, up to its first wait: a Task<>, or what
-  // makes one from a CoConn and is kept until its end. Its end closes nothing; an exception that
-  // leaves it closes the connection. It must be made, and not only be started, on the loop.
+  // Runs one more task for this connection, beginning now, up to its first wait: a Task<>, or a
+  // callable that makes one of a CoConn, and that is kept until its end. Its end closes nothing; an
+  // exception that leaves it closes the connection.
+  // Thread: loop.
   void spawn(Task<> task) const noexcept {
     assert(state_->is_on_loop());
     state_->start(std::move(task), detail::CoState::helper_ended);
