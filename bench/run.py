@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 
-from runner import attacks, counting, sections, timeouts, tls
+from runner import attacks, coroutines, counting, sections, timeouts, tls
 from runner.network import enter_private_network, prepare_network
 from runner.errors import BenchError
 from runner.processes import SERVER_KINDS, Bench
@@ -31,6 +31,7 @@ SECTIONS = {
     "engine": ("TLS in memory: a BIO pair per connection, one for all, and the engine of tcpkit",
                tls.engine),
     "tls": ("TLS 1.3, AES-128-GCM, X25519; ratio to bare OpenSSL on the socket", tls.tls),
+    "coroutines": ("Coroutines in C++; ratio to callbacks in C++", coroutines.coroutines),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),
     "attacks": ("A well-behaved client among hostile ones; ratio to itself without them",
                 attacks.attacks),

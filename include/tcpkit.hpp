@@ -40,6 +40,11 @@
 #if __has_include(<span>)
 #include <span>
 #endif
+#if __has_include(<coroutine>) && defined(__cpp_impl_coroutine)
+#include <cassert>
+#include <coroutine>
+#define TCPKIT_HPP_COROUTINES 1  // CoConn, Task and Server::on_connection are there
+#endif
 #endif
 
 namespace tcpkit {
@@ -1548,6 +1553,8 @@ inline void Strategy::on_stop(ServerRef) {}
 
 namespace detail {
 
+class CoState;
+
 // The handlers of a server: the user_data of its callbacks, freed by the library.
 struct Handlers {
   Callable<ConnRef> on_open;
@@ -1560,6 +1567,18 @@ struct Handlers {
   Callable<ConnRef> on_writable;
   Callable<ConnRef> on_drain;
   Callable<ConnRef> on_tls;
+  // What Server::on_connection sets: the callable, how it is started, and what puts the callbacks
+  // of coroutines into the table. There for C++17 too, where nobody sets it: all parts of a program
+  // see the same struct.
+  std::shared_ptr<void> on_connection;
+  void (*start_coroutine)(CoState &state) = nullptr;
+  void (*add_coroutines)(tcpkit_handlers &table) = nullptr;
+  bool has_framing = false;
+
+  // What on_connection takes the place of must not be set besides it.
+  [[nodiscard]] bool is_contradictory() const noexcept {
+    return on_connection != nullptr && (on_open || on_data || on_packet || on_end || on_writable);
+  }
 
   // The C table for what is set. What is not stays NULL, which means something for on_end.
   tcpkit_handlers table() noexcept {
@@ -1574,15 +1593,17 @@ struct Handlers {
     if (on_writable) table.on_writable = call_writable;
     if (on_drain) table.on_drain = call_drain;
     if (on_tls) table.on_tls = call_tls;
+    if (add_coroutines != nullptr) add_coroutines(table);
     table.user_data = this;
     table.user_data_free = free_box<Handlers>;
     return table;
   }
 
- private:
   static const Handlers &of(void *user_data) noexcept {
     return *static_cast<Handlers *>(user_data);
   }
+
+ private:
   static void call_open(tcpkit_conn *conn, void *user_data) {
     of(user_data).on_open(ConnRef(conn));
   }
@@ -1684,6 +1705,11 @@ class LazyServer {
 
  private:
   void create() {
+    if (handlers_->is_contradictory()) {
+      throw Error(TCPKIT_E_INVALID_ARGUMENT,
+                  "on_connection takes the place of on_open, on_data, on_packet, on_end and "
+                  "on_writable");
+    }
     tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
     copy_plain_options(options_, options);
     if (!options_.listen.empty()) options.listen = options_.listen.c_str();
@@ -1694,6 +1720,7 @@ class LazyServer {
       strategy = StrategyHooks::table(options_.strategy);
       options.strategy = &strategy;
     }
+    handlers_->has_framing = options_.framing.kind != TCPKIT_FRAMING_NONE;
     const tcpkit_handlers handlers = handlers_.release()->table();
     tcpkit_server *server = nullptr;
     const Status status = tcpkit_server_create(&options, &handlers, &server);
@@ -1717,6 +1744,8 @@ class LazyServer {
 //   on_close(ConnRef, const CloseInfo &)   on_metrics(ServerRef, const Metrics &)
 //   on_writable(ConnRef)   on_drain(ConnRef)   on_tls(ConnRef)
 //   on_log(tcpkit_log_level, std::string_view)   exceptions of this one are dropped
+// With C++20 on_connection(CoConn) -> Task<> may take the place of those about opening, input and
+// writing: a coroutine per connection, see below.
 class Server : public ServerCalls<Server> {
  public:
   explicit Server(const ServerOptions &options = ServerOptions())
@@ -1766,14 +1795,903 @@ class Server : public ServerCalls<Server> {
     lazy_->handlers().on_tls.set(std::forward<F>(handler));
   }
 
+#if defined(TCPKIT_HPP_COROUTINES)
+  // Runs handler(CoConn), which is a coroutine and returns a Task<>, for each connection. When it
+  // returns, what was written still leaves and the connection closes. The handler is one object for
+  // all connections, on all loops, and lives until the last of its coroutines has ended.
+  template <class F>
+  inline void on_connection(F &&handler);
+#endif
+
   // The C handle, for calls of tcpkit.h.
-  [[nodiscard]] tcpkit_server *get() const { return lazy_->get(); }
-  [[nodiscard]] ServerRef ref() const { return ServerRef(get()); }
+  [[nodiscard]] tcpkit_server *get() const {
+    return lazy_->get();
+  }
+  [[nodiscard]] ServerRef ref() const {
+    return ServerRef(get());
+  }
 
  private:
   std::unique_ptr<detail::LazyServer> lazy_;
 };
 static_assert(sizeof(Server) == sizeof(void *), "an owner is one pointer");
+
+#if defined(TCPKIT_HPP_COROUTINES)
+
+// ---- Coroutines (C++20) ------------------------------------------------------------------------
+//
+//   server.on_connection([](tcpkit::CoConn conn) -> tcpkit::Task<> {
+//     while (auto packet = co_await conn.read_packet()) co_await conn.write_packet(*packet);
+//   });
+//
+// Where coroutines run, and why that is safe:
+//  - Each await of a CoConn is resumed on the loop of its connection, inside a callback of that
+//    connection or of one of its timers, and never inside a call that somebody made. So awaits are
+//    made there too. A coroutine that awaited something of another library may find itself on
+//    another thread; from there only calls marked "Thread: any", notify() and resume_on_loop() are
+//    allowed, and it may end there.
+//  - What a connection has for its coroutines, the CoState, is counted: by the connection until
+//    on_close has returned, by each CoConn, and by each task until it has ended. A callback uses
+//    only the connection's count, which cannot go away inside it: on_close is a callback itself, and
+//    callbacks of one connection do not nest. So a coroutine may end, and close, abort or even
+//    free its server, inside the resumption that a callback made: what the callback looks at
+//    afterwards is still there.
+//  - What a coroutine waits with lies in its own frame and is in a list of the CoState. It is taken
+//    out before the coroutine is resumed, and takes itself out when the frame is destroyed.
+//  - When the connection ends, on_close resumes all that wait, each with its status; whoever awaits
+//    after that is answered at once.
+
+// A value, or the status that says why there is none: true with a value, which * and -> give.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) noexcept : value_(std::move(value)) {}
+  Result(Status why_none) noexcept : status_(why_none) {}
+
+  [[nodiscard]] bool ok() const noexcept { return status_.ok(); }
+  explicit operator bool() const noexcept { return ok(); }
+  // TCPKIT_OK with a value. At the end of the peer's stream it is TCPKIT_E_END.
+  [[nodiscard]] Status status() const noexcept { return status_; }
+  [[nodiscard]] T &operator*() noexcept { return value_; }
+  [[nodiscard]] const T &operator*() const noexcept { return value_; }
+  [[nodiscard]] T *operator->() noexcept { return &value_; }
+  [[nodiscard]] const T *operator->() const noexcept { return &value_; }
+  // The value; throws Error if there is none.
+  T or_throw() && {
+    if (!ok()) throw Error(status_, status_.text());
+    return std::move(value_);
+  }
+
+ private:
+  T value_{};
+  Status status_;
+};
+
+namespace detail {
+
+// What the promises of all tasks have in common.
+class PromiseBase {
+ public:
+  // Called with its owner once a task that nobody awaits has ended and its frame is gone.
+  using Ended = void (*)(CoState *owner, const std::exception_ptr &thrown) noexcept;
+
+  PromiseBase() = default;
+  PromiseBase(const PromiseBase &) = delete;
+  PromiseBase &operator=(const PromiseBase &) = delete;
+
+  void belong_to(CoState *owner, Ended ended) noexcept {
+    owner_ = owner;
+    ended_ = ended;
+  }
+  void go_on_with(std::coroutine_handle<> awaiter) noexcept { awaiter_ = awaiter; }
+
+  static std::suspend_always initial_suspend() noexcept { return {}; }
+  void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
+
+  struct Final {
+    static bool await_ready() noexcept { return false; }
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) const noexcept {
+      PromiseBase &promise = task.promise();
+      if (promise.ended_ == nullptr) return promise.awaiter_;
+      const Ended ended = promise.ended_;
+      CoState *const owner = promise.owner_;
+      const std::exception_ptr thrown = std::move(promise.thrown_);
+      task.destroy();  // and this with it
+      ended(owner, thrown);
+      return std::noop_coroutine();
+    }
+    static void await_resume() noexcept {}
+  };
+  static Final final_suspend() noexcept { return {}; }
+
+ protected:
+  void rethrow() const {
+    if (thrown_) std::rethrow_exception(thrown_);
+  }
+
+ private:
+  std::coroutine_handle<> awaiter_ = nullptr;
+  CoState *owner_ = nullptr;
+  Ended ended_ = nullptr;
+  std::exception_ptr thrown_;
+};
+
+template <class T>
+class Promise : public PromiseBase {
+ public:
+  std::coroutine_handle<Promise> get_return_object() noexcept {
+    return std::coroutine_handle<Promise>::from_promise(*this);
+  }
+  template <class U>
+  void return_value(U &&value) {
+    value_.emplace(std::forward<U>(value));
+  }
+  T take() {
+    rethrow();
+    return std::move(*value_);
+  }
+
+ private:
+  std::optional<T> value_;
+};
+
+template <>
+class Promise<void> : public PromiseBase {
+ public:
+  std::coroutine_handle<Promise> get_return_object() noexcept {
+    return std::coroutine_handle<Promise>::from_promise(*this);
+  }
+  static void return_void() noexcept {}
+  void take() const { rethrow(); }
+};
+
+}  // namespace detail
+
+// A coroutine that has not begun: co_await std::move(task), or co_await call(), runs it and gives
+// what it returns, or throws what it throws. Owns the frame; a task that is destroyed before its
+// end is given up, with all that it awaits.
+template <class T = void>
+class [[nodiscard]] Task {
+ public:
+  using promise_type = detail::Promise<T>;
+  using Handle = std::coroutine_handle<promise_type>;
+
+  Task(Handle handle) noexcept : handle_(handle) {}
+  Task(Task &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task &operator=(Task &&other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Task() {
+    if (handle_) handle_.destroy();
+  }
+
+  // What co_await works with: a borrowed frame.
+  class Awaiter {
+   public:
+    explicit Awaiter(Handle handle) noexcept : handle_(handle) {}
+    static bool await_ready() noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) const noexcept {
+      handle_.promise().go_on_with(awaiter);
+      return handle_;
+    }
+    T await_resume() const { return handle_.promise().take(); }
+
+   private:
+    Handle handle_;
+  };
+  Awaiter operator co_await() &&noexcept {
+    assert(handle_ && !handle_.done());
+    return Awaiter(handle_);
+  }
+  // Gives up the frame; for those who start it.
+  [[nodiscard]] Handle release() noexcept { return std::exchange(handle_, nullptr); }
+
+ private:
+  Handle handle_;
+};
+
+namespace detail {
+
+// One await that is not over: it lies in the frame of the coroutine, and at most in one list.
+class CoWait {
+ public:
+  CoWait() noexcept {}  // leaves alone what only a wait needs: most awaits do not wait
+  CoWait(const CoWait &) = delete;
+  CoWait &operator=(const CoWait &) = delete;
+  ~CoWait() { unlink(); }
+
+  void unlink() noexcept {
+    if (link_ == nullptr) return;
+    *link_ = next_;
+    if (next_ != nullptr) next_->link_ = link_;
+    link_ = nullptr;
+  }
+  [[nodiscard]] bool is_waiting() const noexcept { return link_ != nullptr; }
+  // It is over; nothing of this may be touched after that.
+  void resume(tcpkit_status status) noexcept {
+    unlink();
+    status_ = status;
+    std::coroutine_handle<>::from_address(frame_).resume();
+  }
+
+ protected:
+  void wait_in(CoWait *&list, std::coroutine_handle<> coroutine) noexcept {
+    frame_ = coroutine.address();
+    next_ = list;
+    if (next_ != nullptr) next_->link_ = &next_;
+    link_ = &list;
+    list = this;
+  }
+
+  tcpkit_status status_ = TCPKIT_OK;
+
+ private:
+  friend class CoWaits;
+  void *frame_;
+  CoWait *next_;
+  CoWait **link_ = nullptr;  // what points at this; null: not in a list
+};
+
+// The one that reads, if it waits: in a place of its own instead of a list, since it goes in and
+// out with every packet.
+class CoRead {
+ public:
+  explicit CoRead(CoState &state) noexcept : state_(state) {}
+  CoRead(const CoRead &) = delete;
+  CoRead &operator=(const CoRead &) = delete;
+  inline ~CoRead();
+
+  // It is over and out of its place; nothing of this may be touched after that.
+  void resume(tcpkit_status status) noexcept {
+    status_ = status;
+    std::coroutine_handle<>::from_address(frame_).resume();
+  }
+
+ protected:
+  inline void wait(std::coroutine_handle<> coroutine) noexcept;
+
+  CoState &state_;
+  tcpkit_status status_ = TCPKIT_OK;
+
+ private:
+  void *frame_;  // of a wait
+};
+
+// Resumes all that are in list now, and none that comes meanwhile.
+class CoWaits {
+ public:
+  static void resume_all(CoWait *&list, tcpkit_status status) noexcept {
+    CoWait *now = std::exchange(list, nullptr);
+    if (now != nullptr) now->link_ = &now;
+    while (now != nullptr) now->resume(status);
+  }
+};
+
+// Bytes kept for a coroutine, in memory that is used again and again.
+class CoBytes {
+ public:
+  void assign(Bytes bytes) {
+    const std::size_t size = bytes.size();
+    if (size > capacity_) grow(size);
+    size_ = size;
+    if (size > 64 || size < 16) return copy(bytes);
+    // A small packet in four pieces that overlap: a call of memcpy costs more than that.
+    const std::size_t half = size >= 32 ? 16 : 0;
+    std::uint8_t *const to = memory_.get();
+    const std::uint8_t *const from = bytes.data();
+    copy_16(to, from);
+    copy_16(to + half, from + half);
+    copy_16(to + size - half - 16, from + size - half - 16);
+    copy_16(to + size - 16, from + size - 16);
+  }
+  [[nodiscard]] Bytes bytes() const noexcept { return {memory_.get(), size_}; }
+  // While a connection is quiet it does not hold on to much memory.
+  void trim() noexcept {
+    if (capacity_ <= kKept) return;
+    memory_.reset();
+    size_ = capacity_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kKept = 16u << 10;
+
+  static void copy_16(std::uint8_t *to, const std::uint8_t *from) noexcept {
+    std::memcpy(to, from, 16);
+  }
+  void copy(Bytes bytes) noexcept {
+    if (!bytes.empty()) std::memcpy(memory_.get(), bytes.data(), bytes.size());
+  }
+  [[gnu::noinline]] void grow(std::size_t size) {
+    const std::size_t capacity = size > 2 * capacity_ ? size : 2 * capacity_;
+    memory_.reset(new std::uint8_t[capacity]);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<std::uint8_t[]> memory_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+// What a connection has for its coroutines. Home thread: that of the loop, but for retain, release,
+// close, fail, notify and post.
+class CoState {
+ public:
+  CoState(tcpkit_conn *conn, const Handlers &handlers)
+      : handler_(handlers.on_connection),
+        conn_(tcpkit_conn_retain(conn)),
+        packets_(handlers.has_framing ? 0 : kNoFraming) {}
+  CoState(const CoState &) = delete;
+  CoState &operator=(const CoState &) = delete;
+
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  [[nodiscard]] tcpkit_conn *conn() const noexcept { return conn_; }
+  [[nodiscard]] void *handler() const noexcept { return handler_.get(); }
+  [[nodiscard]] bool is_on_loop() const noexcept {
+    return tcpkit_loop_is_current(tcpkit_conn_loop(conn_)) != 0;
+  }
+
+  // Runs a task that nobody awaits; ended gets this, retained.
+  void start(Task<> task, PromiseBase::Ended ended) noexcept {
+    const Task<>::Handle handle = task.release();
+    retain();
+    handle.promise().belong_to(this, ended);
+    handle.resume();
+  }
+  static void main_ended(CoState *state, const std::exception_ptr &thrown) noexcept {
+    if (thrown) {
+      state->fail(thrown);
+    } else {
+      state->close();
+    }
+    state->release();
+  }
+  static void helper_ended(CoState *state, const std::exception_ptr &thrown) noexcept {
+    if (thrown) state->fail(thrown);
+    state->release();
+  }
+
+  // Any thread. Closes, and lets those that wait know soon, not only once the peer has ended its
+  // stream too. If that cannot be posted, on_close tells them.
+  Status close() noexcept {
+    const Status status = tcpkit_conn_close(conn_);
+    if (is_on_loop()) {
+      refuse_waits(TCPKIT_E_CLOSED);
+      packets_ &= ~kKept;
+      input_ = Bytes();
+      if (!has_waits()) return status;
+    }
+    (void)post(cancel_posted);
+    return status;
+  }
+  // Any thread. An exception has left a task: the connection learns of it as of one that leaves a
+  // callback.
+  void fail(const std::exception_ptr &thrown) noexcept {
+    auto *copy = new (std::nothrow) std::exception_ptr(thrown);
+    const auto free = [](void *user_data) { delete static_cast<std::exception_ptr *>(user_data); };
+    const auto task = [](tcpkit_conn *, void *user_data) {
+      std::rethrow_exception(*static_cast<std::exception_ptr *>(user_data));
+    };
+    if (copy == nullptr || tcpkit_conn_post(conn_, task, copy, free) != TCPKIT_OK) {
+      (void)tcpkit_conn_abort(conn_);
+      return;
+    }
+    (void)post(cancel_posted);  // behind it, so that this is the reason of the close
+  }
+  // Any thread.
+  Status post(tcpkit_conn_fn task, void *user_data = nullptr) const noexcept {
+    return tcpkit_conn_post(conn_, task, user_data, nullptr);
+  }
+  // Any thread. One notification that nobody has taken is as good as many.
+  Status notify() noexcept {
+    if (is_notified_.exchange(true, std::memory_order_acq_rel)) return TCPKIT_OK;
+    const Status status = post(notified_posted);
+    if (!status.ok()) is_notified_.store(false, std::memory_order_relaxed);
+    return status;
+  }
+  bool take_notification() noexcept {
+    return is_notified_.exchange(false, std::memory_order_acq_rel);
+  }
+
+  // The same bytes as the library knows them, if they are those of the packet that it has in hand, or
+  // its beginning: it need not look for a separator in there when they are sent.
+  [[nodiscard]] Bytes as_in_hand(const Bytes &bytes) const noexcept {
+    const Bytes packet = packet_.bytes();
+    const bool is_of_it = bytes.data() == packet.data() && bytes.size() <= packet.size();
+    return is_of_it && packet_in_hand_ != nullptr ? Bytes(packet_in_hand_, bytes.size()) : bytes;
+  }
+  // Whether bytes have arrived that no coroutine has read.
+  [[nodiscard]] bool has_unread() const noexcept {
+    return (packets_ & kKept) != 0 || !input_.empty();
+  }
+
+  static void call_open(tcpkit_conn *conn, void *user_data) {
+    const Handlers &handlers = Handlers::of(user_data);
+    auto *state = new CoState(conn, handlers);
+    Status(tcpkit_conn_set_user_data(conn, state, [](void *owned) {
+      static_cast<CoState *>(owned)->release();
+    })).or_throw();
+    handlers.start_coroutine(*state);
+  }
+  static void call_data(tcpkit_conn *conn, const std::uint8_t *data, std::size_t data_size, void *);
+  static void call_packet(tcpkit_conn *conn, const std::uint8_t *data, std::size_t data_size,
+                          void *) {
+    CoState &state = *of(conn);
+    CoRead *const reader = state.reader_;
+    if (reader == nullptr) return state.keep({data, data_size});
+    state.packet_.assign({data, data_size});
+    state.packet_in_hand_ = data;
+    state.reader_ = nullptr;
+    reader->resume(TCPKIT_OK);
+    state.packet_in_hand_ = nullptr;
+  }
+  static void call_end(tcpkit_conn *conn, void *) {
+    CoState &state = *of(conn);
+    state.no_more_input(TCPKIT_E_END);
+    state.resume_reader(TCPKIT_E_END);
+  }
+  static void call_writable(tcpkit_conn *conn, void *) {
+    CoWaits::resume_all(of(conn)->writers_, TCPKIT_OK);
+  }
+  static void call_close(tcpkit_conn *conn, const tcpkit_close_info *info, void *user_data) {
+    CoState *state = of(conn);
+    if (state != nullptr) {  // it has none if it ended before on_open
+      state->cancel(info->status != TCPKIT_OK ? info->status : TCPKIT_E_CLOSED);
+    }
+    const Handlers &handlers = Handlers::of(user_data);
+    if (handlers.on_close) handlers.on_close(ConnRef(conn), *info);
+  }
+
+ private:
+  friend class CoRead;
+  friend class CoPacketRead;
+  friend class CoByteRead;
+  friend class CoWrite;
+  friend class CoSleep;
+  friend class CoNotified;
+
+  // Why read_packet cannot just wait; bits of packets_.
+  static constexpr std::uint32_t kKept = 1;       // something is here already
+  static constexpr std::uint32_t kOver = 2;       // nothing comes any more
+  static constexpr std::uint32_t kNoFraming = 4;  // there are no packets
+
+  ~CoState() { tcpkit_conn_release(conn_); }
+
+  // Null after on_close.
+  static CoState *of(tcpkit_conn *conn) noexcept {
+    return static_cast<CoState *>(tcpkit_conn_user_data(conn));
+  }
+  static void cancel_posted(tcpkit_conn *conn, void *) {
+    CoState *state = of(conn);
+    if (state != nullptr) state->cancel(TCPKIT_E_CLOSED);
+  }
+  static void notified_posted(tcpkit_conn *conn, void *) {
+    CoState *state = of(conn);
+    if (state == nullptr || state->listeners_ == nullptr || !state->take_notification()) return;
+    CoWaits::resume_all(state->listeners_, TCPKIT_OK);
+  }
+
+  [[nodiscard]] bool has_waits() const noexcept {
+    return reader_ != nullptr || writers_ != nullptr || sleepers_ != nullptr ||
+           listeners_ != nullptr;
+  }
+  // No await suspends any more.
+  void refuse_waits(tcpkit_status status) noexcept {
+    if (read_status_ == TCPKIT_OK) no_more_input(status);
+    is_over_ = true;
+  }
+  void no_more_input(tcpkit_status status) noexcept {
+    read_status_ = status;
+    packets_ |= kOver;
+  }
+  void resume_reader(tcpkit_status status) noexcept {
+    CoRead *const reader = std::exchange(reader_, nullptr);
+    if (reader != nullptr) reader->resume(status);
+  }
+  void cancel(tcpkit_status status) noexcept {
+    refuse_waits(status);
+    resume_reader(read_status_);
+    CoWaits::resume_all(writers_, status);
+    CoWaits::resume_all(sleepers_, TCPKIT_E_CANCELLED);
+    CoWaits::resume_all(listeners_, TCPKIT_E_CANCELLED);
+  }
+
+  // Nobody reads what has arrived: it is copied, and nothing more is to come until it is read. So
+  // at most one packet, or what one call of on_data gave, is kept here.
+  [[gnu::noinline]] void keep(Bytes bytes) {
+    assert((packets_ & kKept) == 0);
+    kept_.assign(bytes);
+    packets_ |= kKept;
+    (void)tcpkit_conn_pause_reading(conn_);
+  }
+  void nothing_kept() noexcept {
+    packets_ &= ~kKept;
+    (void)tcpkit_conn_resume_reading(conn_);
+  }
+  // Why a read can neither be answered from what is here nor wait; TCPKIT_OK: it waits.
+  [[nodiscard]] tcpkit_status why_no_wait() const noexcept {
+    if (read_status_ != TCPKIT_OK) return read_status_;
+    return reader_ == nullptr ? TCPKIT_OK : TCPKIT_E_INVALID_ARGUMENT;
+  }
+
+  CoRead *reader_ = nullptr;
+  CoWait *writers_ = nullptr;
+  CoWait *sleepers_ = nullptr;
+  CoWait *listeners_ = nullptr;
+  CoBytes packet_;  // the one that the coroutine has
+  CoBytes kept_;    // one that it has not, or bytes
+  Bytes input_;     // unread bytes: in kept_, or, inside on_data, the caller's
+  const std::uint8_t *packet_in_hand_ = nullptr;  // inside on_packet, what packet_ is a copy of
+  const std::shared_ptr<void> handler_;
+  tcpkit_conn *const conn_;
+  std::atomic<std::uint32_t> references_{1};
+  tcpkit_status read_status_ = TCPKIT_OK;  // why nothing comes any more
+  std::atomic<bool> is_notified_{false};
+  std::uint32_t packets_;
+  bool is_over_ = false;  // the connection is closing or closed
+};
+
+CoRead::~CoRead() {
+  if (state_.reader_ == this) state_.reader_ = nullptr;
+}
+
+void CoRead::wait(std::coroutine_handle<> coroutine) noexcept {
+  frame_ = coroutine.address();
+  state_.reader_ = this;
+}
+
+class CoPacketRead : public CoRead {
+ public:
+  using CoRead::CoRead;
+  bool await_ready() noexcept {
+    return (state_.packets_ != 0 || state_.reader_ != nullptr) && take_or_refuse();
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    assert(state_.is_on_loop());
+    state_.packet_.trim();
+    wait(coroutine);
+  }
+  Result<Bytes> await_resume() const noexcept {
+    if (status_ != TCPKIT_OK) return Status(status_);
+    return state_.packet_.bytes();
+  }
+
+ private:
+  [[gnu::noinline]] bool take_or_refuse() noexcept {
+    if ((state_.packets_ & CoState::kNoFraming) != 0) {
+      status_ = TCPKIT_E_NOT_SUPPORTED;
+    } else if ((state_.packets_ & CoState::kKept) != 0) {
+      std::swap(state_.packet_, state_.kept_);
+      state_.kept_.trim();
+      state_.nothing_kept();
+    } else {
+      status_ = state_.why_no_wait();
+    }
+    return true;
+  }
+};
+
+// Waits for at least so many bytes.
+class CoByteRead : public CoRead {
+ public:
+  CoByteRead(CoState &state, std::span<std::uint8_t> target, std::size_t least) noexcept
+      : CoRead(state), target_(target), least_(least) {}
+  bool await_ready() noexcept {
+    if (target_.empty() && least_ > 0) return refuse(TCPKIT_E_INVALID_ARGUMENT);
+    if ((state_.packets_ & CoState::kNoFraming) == 0) return refuse(TCPKIT_E_NOT_SUPPORTED);
+    if (least_ == 0 || take()) return true;
+    return refuse(state_.why_no_wait());
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    assert(state_.is_on_loop());
+    state_.kept_.trim();
+    wait(coroutine);
+  }
+  Result<Bytes> await_resume() const noexcept {
+    if (status_ == TCPKIT_OK) return filled();
+    // TCPKIT_E_END means that nothing is missing.
+    if (status_ == TCPKIT_E_END && filled_ > 0) return Status(TCPKIT_E_UNEXPECTED_EOF);
+    return Status(status_);
+  }
+
+  // Takes what is there; true if that is enough.
+  bool take() noexcept {
+    Bytes &input = state_.input_;
+    const std::size_t room = target_.size() - filled_;
+    const std::size_t taken = input.size() < room ? input.size() : room;
+    if (taken > 0) std::memcpy(target_.data() + filled_, input.data(), taken);
+    filled_ += taken;
+    input = Bytes(input.data() + taken, input.size() - taken);
+    if (input.empty() && (state_.packets_ & CoState::kKept) != 0) state_.nothing_kept();
+    return filled_ >= least_;
+  }
+
+ private:
+  bool refuse(tcpkit_status status) noexcept {
+    status_ = status;
+    return status != TCPKIT_OK;
+  }
+  [[nodiscard]] Bytes filled() const noexcept { return {target_.data(), filled_}; }
+
+  const std::span<std::uint8_t> target_;
+  const std::size_t least_;
+  std::size_t filled_ = 0;
+};
+
+// The bytes were sent when this was made; it waits for room.
+class CoWrite : public CoWait {
+ public:
+  CoWrite(CoState &state, tcpkit_status sent) noexcept : state_(state) { status_ = sent; }
+  bool await_ready() const noexcept { return status_ != TCPKIT_OK_ABOVE_HIGH || state_.is_over_; }
+  void await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    assert(state_.is_on_loop());
+    wait_in(state_.writers_, coroutine);
+  }
+  Status await_resume() const noexcept {
+    return status_ == TCPKIT_OK_ABOVE_HIGH ? TCPKIT_OK : status_;
+  }
+
+ private:
+  CoState &state_;
+};
+
+class CoSleep : public CoWait {
+ public:
+  CoSleep(CoState &state, std::uint64_t delay_ms) noexcept : state_(state), delay_ms_(delay_ms) {}
+  ~CoSleep() {
+    if (is_waiting()) stop();
+  }
+  CoSleep(const CoSleep &) = delete;
+  CoSleep &operator=(const CoSleep &) = delete;
+
+  bool await_ready() noexcept {
+    if (state_.is_over_) status_ = TCPKIT_E_CANCELLED;
+    return state_.is_over_;
+  }
+  bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    assert(state_.is_on_loop());
+    tcpkit_timer_options options = TCPKIT_TIMER_OPTIONS_INIT;
+    options.delay_ms = delay_ms_;
+    options.on_timer = [](tcpkit_loop *, void *user_data) {
+      static_cast<CoSleep *>(user_data)->resume(TCPKIT_OK);
+    };
+    options.user_data = this;
+    status_ = tcpkit_loop_start_timer(tcpkit_conn_loop(state_.conn_), &options, &timer_id_);
+    if (status_ != TCPKIT_OK) return false;
+    wait_in(state_.sleepers_, coroutine);
+    return true;
+  }
+  [[nodiscard]] Status await_resume() noexcept {
+    if (status_ == TCPKIT_E_CANCELLED) stop();
+    return status_;
+  }
+
+ private:
+  void stop() noexcept {
+    if (timer_id_ != 0) (void)tcpkit_loop_stop_timer(tcpkit_conn_loop(state_.conn_), timer_id_);
+    timer_id_ = 0;
+  }
+
+  CoState &state_;
+  const std::uint64_t delay_ms_;
+  std::uint64_t timer_id_ = 0;
+};
+
+class CoNotified : public CoWait {
+ public:
+  explicit CoNotified(CoState &state) noexcept : state_(state) {}
+  bool await_ready() noexcept {
+    if (state_.is_over_) {
+      status_ = TCPKIT_E_CANCELLED;
+      return true;
+    }
+    return state_.take_notification();
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    assert(state_.is_on_loop());
+    wait_in(state_.listeners_, coroutine);
+  }
+  [[nodiscard]] Status await_resume() const noexcept { return status_; }
+
+ private:
+  CoState &state_;
+};
+
+// Back to the loop; there it costs nothing.
+class CoToLoop {
+ public:
+  explicit CoToLoop(CoState &state) noexcept : state_(state) {}
+  bool await_ready() const noexcept { return state_.is_on_loop(); }
+  // Once the task is posted the loop may have it, and this with it.
+  bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    const auto task = [](tcpkit_conn *, void *address) {
+      std::coroutine_handle<>::from_address(address).resume();
+    };
+    const Status posted = state_.post(task, coroutine.address());
+    if (posted.ok()) return true;
+    status_ = posted;
+    return false;
+  }
+  [[nodiscard]] Status await_resume() const noexcept { return status_; }
+
+ private:
+  CoState &state_;
+  Status status_;
+};
+
+inline void CoState::call_data(tcpkit_conn *conn, const std::uint8_t *data, std::size_t data_size,
+                               void *) {
+  CoState &state = *of(conn);
+  state.input_ = Bytes(data, data_size);
+  auto *reader = static_cast<CoByteRead *>(state.reader_);
+  // Whoever still waits has taken everything.
+  if (reader != nullptr && reader->take()) state.resume_reader(TCPKIT_OK);
+  const Bytes unread = std::exchange(state.input_, Bytes());
+  if (unread.empty()) return;
+  state.keep(unread);
+  state.input_ = state.kept_.bytes();
+}
+
+}  // namespace detail
+
+// A connection in its coroutine, with all calls of a ConnRef. Copies refer to the same connection,
+// and keep the handle valid after it has ended. An await that is not over when the connection ends
+// completes at once: reads and writes with the status of the close if that has one, such as
+// TCPKIT_E_RESET or TCPKIT_E_TIMED_OUT, else with TCPKIT_E_CLOSED, and the others with
+// TCPKIT_E_CANCELLED. So does every await after that: a loop of a coroutine must look at one of
+// them, or it never ends. The user data of the connection belongs to the coroutine.
+class CoConn : public ConnCalls<CoConn> {
+ public:
+  CoConn() noexcept = default;
+  explicit CoConn(detail::CoState &state) noexcept : state_(&state) { state.retain(); }
+  CoConn(const CoConn &other) noexcept : state_(other.state_) {
+    if (state_ != nullptr) state_->retain();
+  }
+  CoConn(CoConn &&other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  CoConn &operator=(CoConn other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~CoConn() {
+    if (state_ != nullptr) state_->release();
+  }
+
+  // Waits for bytes and gives the part of buffer that they fill, at least one byte. Without framing
+  // only, else TCPKIT_E_NOT_SUPPORTED. What was received is given before the end or the failure
+  // that follows it. One coroutine reads at a time, another one is answered
+  // TCPKIT_E_INVALID_ARGUMENT, like an empty buffer.
+  template <class Byte, std::size_t Extent>
+  [[nodiscard]] detail::CoByteRead read(std::span<Byte, Extent> buffer) const noexcept {
+    return {*state_, writable(buffer), 1};
+  }
+  template <class Range>
+  [[nodiscard]] detail::CoByteRead read(Range &buffer) const noexcept {
+    return read(std::span(buffer));
+  }
+  // The same until buffer is full. TCPKIT_E_END if the stream ends before its first byte,
+  // TCPKIT_E_UNEXPECTED_EOF if it ends later.
+  template <class Byte, std::size_t Extent>
+  [[nodiscard]] detail::CoByteRead read_exactly(std::span<Byte, Extent> buffer) const noexcept {
+    return {*state_, writable(buffer), buffer.size()};
+  }
+  template <class Range>
+  [[nodiscard]] detail::CoByteRead read_exactly(Range &buffer) const noexcept {
+    return read_exactly(std::span(buffer));
+  }
+  // Waits for a packet, which is valid until the next read_packet of this connection. With framing
+  // only, else TCPKIT_E_NOT_SUPPORTED; else like read.
+  [[nodiscard]] detail::CoPacketRead read_packet() const noexcept {
+    return detail::CoPacketRead(*state_);
+  }
+  // Sends a copy at once, in this call; what is awaited is room: if more than high_watermark bytes
+  // are queued, it waits until no more than low_watermark are. TCPKIT_OK_ABOVE_HIGH is not told.
+  [[nodiscard]] detail::CoWrite write(const Bytes &data) const noexcept {
+    return {*state_, send(data).code()};
+  }
+  [[nodiscard]] detail::CoWrite write_packet(const Bytes &packet) const noexcept {
+    return {*state_, send_packet(state_->as_in_hand(packet)).code()};
+  }
+  // Waits for a time, at least; TCPKIT_E_CANCELLED if the connection ends before.
+  template <class Rep, class Period>
+  [[nodiscard]] detail::CoSleep sleep_for(std::chrono::duration<Rep, Period> time) const noexcept {
+    return {*state_, detail::to_ms(std::chrono::ceil<std::chrono::milliseconds>(time))};
+  }
+
+  // Waits for a notify(); at once if there was one that nobody has waited for. Several in a row may
+  // be seen as one, so look at all that they could be about. TCPKIT_E_CANCELLED if the connection
+  // ends before.
+  [[nodiscard]] detail::CoNotified notified() const noexcept { return detail::CoNotified(*state_); }
+  // Lets those go on that wait in notified(), soon, on the loop.
+  // Thread: any.
+  Status notify() const noexcept { return state_->notify(); }
+  // Goes on on the loop of the connection; TCPKIT_E_NOT_RUNNING, and goes on here, if that has
+  // stopped, and the connection with it.
+  // Thread: any.
+  [[nodiscard]] detail::CoToLoop resume_on_loop() const noexcept {
+    return detail::CoToLoop(*state_);
+  }
+  // Runs one more task for this connection, beginning now, up to its first wait: a Task<>, or a
+  // callable that makes one of a CoConn, and that is kept until its end. Its end closes nothing; an
+  // exception that leaves it closes the connection.
+  // Thread: loop.
+  void spawn(Task<> task) const noexcept {
+    assert(state_->is_on_loop());
+    state_->start(std::move(task), detail::CoState::helper_ended);
+  }
+  template <class F, class = std::enable_if_t<std::is_invocable_v<F &, CoConn>>>
+  void spawn(F callable) const {
+    spawn(keep_and_run(std::move(callable), *this));
+  }
+
+  // Like ConnRef::close, and all that is awaited of this connection completes at once.
+  // Thread: any.
+  Status close() const noexcept { return state_->close(); }
+  // Like ConnRef::start_tls. What has come in clear and was not read ends the connection, because
+  // somebody may have put it there; the answer then is TCPKIT_E_CLOSED.
+  [[nodiscard]] Status start_tls(const Tls &tls, tcpkit_tls_role role = TCPKIT_TLS_SERVER,
+                                 const char *server_name = nullptr) const noexcept {
+    if (!state_->has_unread()) return ConnCalls::start_tls(tls, role, server_name);
+    (void)abort();
+    return TCPKIT_E_CLOSED;
+  }
+  // The user data and the pausing are the coroutine's own: its variables, and its not reading.
+  template <class T>
+  Status set_user_data(std::unique_ptr<T> object) const = delete;
+  template <class T>
+  T *user_data() const = delete;
+  Status pause_reading() const = delete;
+  Status resume_reading() const = delete;
+
+  operator ConnRef() const noexcept { return ConnRef(get()); }
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+  [[nodiscard]] tcpkit_conn *get() const noexcept {
+    return state_ != nullptr ? state_->conn() : nullptr;
+  }
+  friend bool operator==(const CoConn &a, const CoConn &b) noexcept { return a.state_ == b.state_; }
+
+ private:
+  template <class Byte, std::size_t Extent>
+  static std::span<std::uint8_t> writable(std::span<Byte, Extent> buffer) noexcept {
+    static_assert(sizeof(Byte) == 1 && !std::is_const_v<Byte>, "bytes that can be written");
+    return {reinterpret_cast<std::uint8_t *>(buffer.data()), buffer.size()};
+  }
+  // The frame keeps the callable, whose captures its coroutine uses.
+  template <class F>
+  static Task<> keep_and_run(F callable, CoConn conn) {
+    co_await callable(std::move(conn));
+  }
+
+  detail::CoState *state_ = nullptr;
+};
+static_assert(sizeof(CoConn) == sizeof(void *), "an owner is one pointer");
+
+template <class F>
+void Server::on_connection(F &&handler) {
+  using Handler = std::decay_t<F>;
+  static_assert(std::is_same_v<std::invoke_result_t<Handler &, CoConn>, Task<>>,
+                "the handler of a connection takes a CoConn and returns a Task<>");
+  detail::Handlers &handlers = lazy_->handlers();
+  handlers.on_connection = std::make_shared<Handler>(std::forward<F>(handler));
+  handlers.start_coroutine = [](detail::CoState &state) {
+    state.start((*static_cast<Handler *>(state.handler()))(CoConn(state)),
+                detail::CoState::main_ended);
+  };
+  handlers.add_coroutines = [](tcpkit_handlers &table) {
+    table.on_open = detail::CoState::call_open;
+    table.on_data = detail::CoState::call_data;
+    table.on_packet = detail::CoState::call_packet;
+    table.on_end = detail::CoState::call_end;
+    table.on_writable = detail::CoState::call_writable;
+    table.on_close = detail::CoState::call_close;
+  };
+}
+
+#endif  // TCPKIT_HPP_COROUTINES
 
 }  // namespace wrapper
 }  // namespace tcpkit

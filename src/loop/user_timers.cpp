@@ -8,22 +8,22 @@ namespace tcpkit {
 
 class UserTimer final : public TimerNode {
  public:
-  UserTimer(UserWork& work, uint64_t id, const tcpkit_timer_options& options,
-            UserData user_data) noexcept
-      : work_(work),
-        function_(options.on_timer),
-        id_(id),
-        repeat_ms_(options.repeat_ms),
-        first_deadline_ms_(work.loop().deadline_in(options.delay_ms)),
-        user_data_(std::move(user_data)) {}
+  explicit UserTimer(UserWork& work) noexcept : work_(work) {}
 
+  void begin(uint64_t id, const tcpkit_timer_options& options, UserData user_data) noexcept {
+    function_ = options.on_timer;
+    id_ = id;
+    repeat_ms_ = options.repeat_ms;
+    first_deadline_ms_ = work_.loop().deadline_in(options.delay_ms);
+    user_data_ = std::move(user_data);
+  }
   void on_timer() noexcept override { work_.expire(*this); }
 
   UserWork& work_;
-  tcpkit_task_fn function_;
-  const uint64_t id_;
-  uint64_t repeat_ms_;
-  uint64_t first_deadline_ms_;
+  tcpkit_task_fn function_ = nullptr;
+  uint64_t id_ = 0;
+  uint64_t repeat_ms_ = 0;
+  uint64_t first_deadline_ms_ = 0;
   UserData user_data_;
 };
 
@@ -110,17 +110,32 @@ Status UserWork::post(tcpkit_task_fn function, UserData user_data) noexcept {
   return post_or_delete(loop_, task);
 }
 
+// Empty if memory ran out.
+UserTimers::node_type UserWork::take_node() noexcept {
+  if (loop_.is_home() && !spares_.empty()) return spares_.extract(spares_.begin());
+  try {
+    UserTimers made;
+    made.emplace(0, std::make_unique<UserTimer>(*this));
+    return made.extract(made.begin());
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
+}
+
+// For the next timer that is started on the loop: those who sleep again and again need no memory.
+void UserWork::give_back(UserTimers::node_type node) noexcept {
+  node.mapped()->user_data_ = UserData();
+  if (spares_.size() < kMostSpares) spares_.insert(std::move(node));
+}
+
 // All the memory that the timer takes is taken here, so that it cannot be lost on its way.
 Status UserWork::start_timer(const tcpkit_timer_options& options, UserData user_data,
                              uint64_t* out_timer_id) noexcept {
   const uint64_t id = next_timer_id_.fetch_add(1, std::memory_order_relaxed);
-  UserTimers made;
-  try {
-    made.emplace(id, std::make_unique<UserTimer>(*this, id, options, std::move(user_data)));
-  } catch (const std::bad_alloc&) {
-    return out_of_memory("a timer");
-  }
-  UserTimers::node_type node = made.extract(made.begin());
+  UserTimers::node_type node = take_node();
+  if (node.empty()) return out_of_memory("a timer");
+  node.key() = id;
+  node.mapped()->begin(id, options, std::move(user_data));
   if (loop_.is_home()) {
     adopt(std::move(node));
   } else {
@@ -169,8 +184,9 @@ void UserWork::expire(UserTimer& timer) noexcept {
     }
     return;
   }
-  const UserTimers::node_type owner = timers_.extract(id);
+  UserTimers::node_type owner = timers_.extract(id);
   call(timer.function_, timer.user_data_.get());
+  give_back(std::move(owner));
 }
 
 bool UserWork::remove(uint64_t timer_id) noexcept {
@@ -181,13 +197,15 @@ bool UserWork::remove(uint64_t timer_id) noexcept {
   }
   const auto found = timers_.find(timer_id);
   if (found == timers_.end()) return false;
-  const UserTimers::node_type owner = timers_.extract(found);
+  UserTimers::node_type owner = timers_.extract(found);
   loop_.timers().disarm(*owner.mapped());
+  give_back(std::move(owner));
   return true;
 }
 
 void UserWork::clear() noexcept {
   while (!timers_.empty()) remove(timers_.begin()->first);
+  spares_.clear();
 }
 
 }  // namespace tcpkit

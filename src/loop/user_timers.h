@@ -43,11 +43,17 @@ class UserWork {
   Loop& loop() noexcept { return loop_; }
 
  private:
+  static constexpr size_t kMostSpares = 64;
+
+  UserTimers::node_type take_node() noexcept;
+  void give_back(UserTimers::node_type node) noexcept;
+
   Loop& loop_;
   tcpkit_loop* const handle_;
   const Log& log_;
   std::atomic<uint64_t> next_timer_id_{1};
   UserTimers timers_;
+  UserTimers spares_;  // by the ids that they had
   // A repeating timer whose callback runs is freed after the callback, not inside it.
   uint64_t running_timer_id_ = 0;
   bool stop_running_timer_ = false;

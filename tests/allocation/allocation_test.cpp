@@ -2,12 +2,15 @@
 // An executable of its own, since it replaces malloc; through the public interface only.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 
 #include "integration/child_process.h"
 #include "integration/server_fixture.h"
+#include "tcpkit.hpp"
 
 namespace {
 
@@ -62,6 +65,7 @@ namespace {
 
 constexpr int kWarmUp = 2000;
 constexpr int kMeasured = 20'000;
+constexpr int kMeasuredSleeps = 300;  // a millisecond each, or two
 
 // A server without the recording fixture, which allocates.
 ServerOwner echo_server(const tcpkit_framing& framing) {
@@ -103,6 +107,43 @@ uint64_t allocations_of_echoes(const tcpkit_framing& framing, std::string_view s
   for (int i = 0; i < kMeasured; ++i) exchange(client, stream, piece_size);
   counting = false;
   return allocations;
+}
+
+// Exchanges with a server that has a coroutine for each connection.
+uint64_t allocations_of_coroutines(const tcpkit_framing& framing, std::string_view stream,
+                                   tcpkit::Task<> (*body)(tcpkit::CoConn conn),
+                                   int measured = kMeasured) {
+  tcpkit::ServerOptions options;
+  options.loops = 1;
+  options.framing = framing;
+  tcpkit::Server server{options};
+  server.on_connection(body);
+  server.listen("tcp://127.0.0.1:0");
+  server.start();
+  const RawClient client(server.listener_address());
+  for (int i = 0; i < measured / 10; ++i) exchange(client, stream, stream.size());
+  allocations = 0;
+  counting = true;
+  for (int i = 0; i < measured; ++i) exchange(client, stream, stream.size());
+  counting = false;
+  return allocations;
+}
+
+tcpkit::Task<> echo_bytes(tcpkit::CoConn conn) {
+  std::array<char, 8> buffer;
+  while (auto got = co_await conn.read(buffer)) co_await conn.write(*got);
+}
+
+tcpkit::Task<> echo_packets(tcpkit::CoConn conn) {
+  while (auto packet = co_await conn.read_packet()) co_await conn.write_packet(*packet);
+}
+
+// Waits for a timer between packets, so each second one comes while nobody reads.
+tcpkit::Task<> echo_after_sleep(tcpkit::CoConn conn) {
+  while (auto packet = co_await conn.read_packet()) {
+    if (!(co_await conn.sleep_for(std::chrono::milliseconds(0))).ok()) co_return;
+    co_await conn.write_packet(*packet);
+  }
 }
 
 class Allocations : public ::testing::Test {
@@ -201,6 +242,20 @@ TEST_F(Allocations, AreNoneToReadValuesAndToWriteThemToMemoryThatIsThere) {
   tcpkit_writer_free(&growing);
   EXPECT_EQ(2 * kMeasured * kSumOfPacket, sum);
   EXPECT_EQ(0u, allocations);
+}
+
+TEST_F(Allocations, AreNonePerMessageThatACoroutineEchoes) {
+  EXPECT_EQ(0u, allocations_of_coroutines(TCPKIT_FRAMING_INIT, "sixteen bytes...", echo_bytes));
+}
+
+TEST_F(Allocations, AreNonePerPacketThatACoroutineEchoes) {
+  EXPECT_EQ(0u, allocations_of_coroutines(tcpkit_framing_line(), "one line\nand another\n",
+                                          echo_packets));
+}
+
+TEST_F(Allocations, AreNonePerSleepOfACoroutine) {
+  EXPECT_EQ(0u, allocations_of_coroutines(tcpkit_framing_line(), "one line\nand another\n",
+                                          echo_after_sleep, kMeasuredSleeps));
 }
 
 }  // namespace

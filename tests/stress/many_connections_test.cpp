@@ -1,6 +1,5 @@
 // Fifteen thousand open connections in one server process, each echoing. The clients' ends live in
 // child processes, since a process may not have descriptors enough for both.
-#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -8,6 +7,7 @@
 
 #include "integration/child_process.h"
 #include "integration/server_fixture.h"
+#include "stress/pipe.h"
 
 using namespace testkit;
 
@@ -28,32 +28,6 @@ size_t wanted_connections() {
       limit.rlim_cur > kSpareDescriptors ? limit.rlim_cur - kSpareDescriptors : 1;
   return std::min(spared ? kFewConnections : kConnections, allowed);
 }
-
-// A byte each way between the test and a child.
-class Pipe {
- public:
-  Pipe() {
-    if (pipe2(ends_, O_CLOEXEC) != 0) ADD_FAILURE() << "no pipe";
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  ~Pipe() {
-    close(ends_[0]);
-    close(ends_[1]);
-  }
-  void write_bytes(std::string_view bytes) const {
-    ASSERT_EQ(static_cast<ssize_t>(bytes.size()), write(ends_[1], bytes.data(), bytes.size()));
-  }
-  std::string read_bytes(size_t most) const {
-    std::string bytes(most, '\0');
-    const ssize_t size = read(ends_[0], bytes.data(), most);
-    bytes.resize(size > 0 ? static_cast<size_t>(size) : 0);
-    return bytes;
-  }
-
- private:
-  int ends_[2] = {-1, -1};
-};
 
 // Connects, says so, and once told to, echoes a message of its own through each connection.
 void connect_and_echo(const std::string& address, size_t count, const Pipe& go) {

@@ -300,5 +300,22 @@ TEST(UserWorkFromOtherThreads, StartsAndStopsTimersOnTheLoop) {
   EXPECT_GE(calls, 3);
 }
 
+// The memory of a timer serves the next one, its id does not.
+TEST_F(UserWorkTest, TheIdOfATimerThatWasStoppedDoesNotStopTheNextOne) {
+  bool fired = false;
+  run([&] {
+    const uint64_t stopped_id = start(1, 0, [] { ADD_FAILURE() << "it was stopped"; });
+    EXPECT_EQ(work_.stop_timer(stopped_id), TCPKIT_OK);
+    EXPECT_EQ(freed_, 1);
+    start(1, 0, [&] {
+      fired = true;
+      loop_.finish();
+    });
+    EXPECT_EQ(work_.stop_timer(stopped_id), TCPKIT_E_NOT_FOUND);
+  });
+  EXPECT_TRUE(fired);
+  EXPECT_EQ(freed_, 2);
+}
+
 }  // namespace
 }  // namespace tcpkit::test
