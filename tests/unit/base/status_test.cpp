@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -19,8 +18,7 @@ constexpr Status kNoStatus = 2;
 
 // Every TCPKIT_OK and TCPKIT_E_ constant as the header spells it.
 std::map<std::string, Status> statuses_of_header() {
-  const auto unit_folder = std::filesystem::path(__FILE__).parent_path().parent_path();
-  std::ifstream header(unit_folder.parent_path().parent_path() / "include" / "tcpkit.h");
+  std::ifstream header(TCPKIT_HEADER);
   std::map<std::string, Status> statuses;
   std::string name;
   for (std::string word; header >> word; name = word) {
