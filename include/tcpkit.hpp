@@ -1890,8 +1890,10 @@ class PromiseBase {
 
   struct Final {
     static bool await_ready() noexcept { return false; }
+    // Not inline, since what it uses after the destruction must not be in the frame.
     template <class Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) const noexcept {
+    [[gnu::noinline]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> task) const noexcept {
       PromiseBase &promise = task.promise();
       if (promise.ended_ == nullptr) return promise.awaiter_;
       const Ended ended = promise.ended_;
@@ -2507,12 +2509,14 @@ class CoToLoop {
  public:
   explicit CoToLoop(CoState &state) noexcept : state_(state) {}
   bool await_ready() const noexcept { return state_.is_on_loop(); }
-  // Once the task is posted the loop may have it, and this with it.
-  bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
+  // Once the task is posted the loop may have it, and this with it. Not inline: compilers before
+  // clang 17 may put the variables of an inlined await_suspend into the frame that goes away.
+  [[gnu::noinline]] bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
     const auto task = [](tcpkit_conn *, void *address) {
       std::coroutine_handle<>::from_address(address).resume();
     };
-    const Status posted = state_.post(task, coroutine.address());
+    const Conn held{ConnRef(state_.conn())};  // until the call has returned
+    const Status posted = tcpkit_conn_post(held.get(), task, coroutine.address(), nullptr);
     if (posted.ok()) return true;
     status_ = posted;
     return false;
