@@ -10,6 +10,7 @@
 #include "buffer/event_output.h"
 #include "conn/conn.h"
 #include "conn/conn_config.h"
+#include "conn/conn_filters.h"
 #include "conn/conn_slab.h"
 #include "loop/loop.h"
 #include "loop/user_timers.h"
@@ -87,6 +88,13 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
   // Opened when it is needed first; null if memory ran out.
   TlsEngine* tls_engine() noexcept { return tls_engine_.open() ? &tls_engine_ : nullptr; }
+  // Made when they are needed first; null if memory ran out.
+  FilterBuffers* filter_buffers() noexcept {
+    if (filter_buffers_ == nullptr) {
+      filter_buffers_.reset(new (std::nothrow) FilterBuffers(kFrontBytes));
+    }
+    return filter_buffers_.get();
+  }
   // The time that handshakes may use in this turn.
   bool may_handshake() const noexcept { return handshake_ns_ < config_->tls.handshake_quantum_ns; }
   void count_handshake_time(uint64_t ns) noexcept { handshake_ns_ += ns; }
@@ -116,6 +124,7 @@ class ConnHost final : public RefCounted<ConnHost>, public TurnEnd {
   BlockPool blocks_;
   EventOutput event_output_;
   TlsEngine tls_engine_;
+  std::unique_ptr<FilterBuffers> filter_buffers_;
   uint64_t handshake_ns_ = 0;
   ConnSlab slab_;
   LoopCounters counters_;
