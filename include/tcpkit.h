@@ -525,7 +525,7 @@ typedef struct tcpkit_filter_output tcpkit_filter_output;
  *  bytes that it was shown (a decompression bomb), TCPKIT_E_NO_MEMORY, TCPKIT_E_INVALID_ARGUMENT, or
  *  the failure of the filter behind this one. After a failure the connection is closed, whatever
  *  the filter returns.
- *  Thread: the one of the callback. Since: 0.4. */
+ *  Thread: loop, inside the callback. Since: 0.4. */
 TCPKIT_API tcpkit_status tcpkit_filter_write(tcpkit_filter_output *output, const void *data,
                                              size_t data_size);
 
@@ -708,7 +708,7 @@ enum {
   TCPKIT_CLOSE_TLS_ERROR = 19,     /* the handshake or a record failed; see status and detail */
   TCPKIT_CLOSE_TLS_TRUNCATED = 20, /* the peer ended its stream without close_notify */
   TCPKIT_CLOSE_HANDSHAKE_TIMEOUT =
-      21, /* handshake_timeout_ms passed before the handshake was done */
+      21,                        /* handshake_timeout_ms passed before the handshake was done */
   TCPKIT_CLOSE_FILTER_ERROR = 22 /* a filter failed; see status and detail */
 };
 

@@ -7,8 +7,8 @@
 #include <mutex>
 #include <new>
 
-#include "conn/conn_host.h"
 #include "conn/conn_filters.h"
+#include "conn/conn_host.h"
 #include "conn/conn_tls.h"
 
 namespace tcpkit {

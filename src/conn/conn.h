@@ -258,9 +258,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool encoding_has_failed() const noexcept;
   void drop_encoded() noexcept;
   WriteQueue& lower_queue() noexcept;
-  size_t encoded_bytes() const noexcept {
-    return filters_ == nullptr ? 0 : encoded_of_filters();
-  }
+  size_t encoded_bytes() const noexcept { return filters_ == nullptr ? 0 : encoded_of_filters(); }
   size_t encoded_of_filters() const noexcept;
 
   // conn_proxy.cpp
@@ -375,7 +373,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
-  std::unique_ptr<ConnTls> tls_;  // null: plain
+  std::unique_ptr<ConnTls> tls_;          // null: plain
   std::unique_ptr<ConnFilters> filters_;  // null: none
   UserData user_data_;
   CloseHandlers close_handlers_;

@@ -4,9 +4,9 @@
 //
 // What is sent stays as it is, in the event's output or in the queue, until the kernel takes bytes:
 // then a batch of it is encoded into a buffer of the loop and written, or sealed. What is not taken
-// waits in `encoded`, and no more is encoded before that has left. When all that was sent is encoded
-// the filters are flushed, so at the end of an event nothing of it is inside them. Queued is what
-// waits on either side: plain bytes before the filters, and encoded ones behind them.
+// waits in `encoded`, and no more is encoded before that has left. When all that was sent is
+// encoded the filters are flushed, so at the end of an event nothing of it is inside them. Queued
+// is what waits on either side: plain bytes before the filters, and encoded ones behind them.
 //
 // Rejected: encoding inside the send. The limits would be those of encoded bytes only, but a send
 // cannot know what it will become, and filters would be flushed for each of many small sends.
@@ -150,8 +150,8 @@ bool Conn::keep_encoded(ByteView rest) noexcept {
   return true;
 }
 
-// Encodes all that was sent, also if nobody takes it now: what comes next is under other filters, or
-// under TLS.
+// Encodes all that was sent, also if nobody takes it now: what comes next is under other filters,
+// or under TLS.
 Status Conn::encode_all() noexcept {
   if (has_output() && !waits_writable_) flush_output();
   keep_event_output();

@@ -3,12 +3,12 @@
 
 // An account of the way in:
 //
-// What is received, opened by TLS if there is TLS, lies in the loop's read buffer. It is shown to the
-// filters in small pieces; what they make of them is gathered in a buffer of the loop, and delivered
-// as if it had been received, when there is enough of it or nothing is left. So one piece bounds how
-// much can come at once (FilterChain::kMostOutputBytes): compressed data that explodes is a long
-// stream like others, which a pause or the end of a quantum stops at any piece. What is not decoded
-// then is kept in `undecoded`, and nothing more is read until it is empty.
+// What is received, opened by TLS if there is TLS, lies in the loop's read buffer. It is shown to
+// the filters in small pieces; what they make of them is gathered in a buffer of the loop, and
+// delivered as if it had been received, when there is enough of it or nothing is left. So one piece
+// bounds how much can come at once (FilterChain::kMostOutputBytes): compressed data that explodes
+// is a long stream like others, which a pause or the end of a quantum stops at any piece. What is
+// not decoded then is kept in `undecoded`, and nothing more is read until it is empty.
 //
 // Decoded bytes that cannot be delivered are in the stash, as everywhere. has_undelivered_ is up
 // while there is something in either, or a failure that waits for what was decoded before it.
@@ -188,8 +188,8 @@ void Conn::deliver_kept_decoded() {
   settle_decoding();
 }
 
-// Whether something waits, and who goes on with it. A failure is told when all is delivered that was
-// decoded before it.
+// Whether something waits, and who goes on with it. A failure is told when all is delivered that
+// was decoded before it.
 void Conn::settle_decoding() noexcept {
   ConnFilters& filters = *filters_;
   if (state() != ConnState::kOpen) return;
@@ -211,8 +211,8 @@ void Conn::drop_undecoded() noexcept {
   }
 }
 
-// At the end of the stream: what the filters have kept back. False if the end cannot be told now, or
-// not as an orderly one; it will be met again where something has to be delivered first.
+// At the end of the stream: what the filters have kept back. False if the end cannot be told now,
+// or not as an orderly one; it will be met again where something has to be delivered first.
 bool Conn::end_decoding() {
   ConnFilters& filters = *filters_;
   if (!filters.decode_ended) {

@@ -11,8 +11,8 @@ struct ConnFilters {
   explicit ConnFilters(size_t most_output_bytes) noexcept : chain(most_output_bytes) {}
 
   FilterChain chain;
-  // Received and not decoded, first to be decoded first. The kind of a block is the first stage that
-  // has to see it. Counted like the stash.
+  // Received and not decoded, first to be decoded first. The kind of a block is the first stage
+  // that has to see it. Counted like the stash.
   Block* undecoded = nullptr;
   // Encoded, and not taken by the kernel or by TLS.
   WriteQueue encoded;

@@ -1,5 +1,5 @@
-// Calls of the filters' callbacks. What they answer is checked, what they throw is caught here, since
-// a filter may be called from inside another one, which may be written in C.
+// Calls of the filters' callbacks. What they answer is checked, what they throw is caught here,
+// since a filter may be called from inside another one, which may be written in C.
 #include "filters/filter_chain.h"
 
 #include <algorithm>
@@ -98,7 +98,7 @@ Status FilterChain::pass(Direction direction, size_t next, ByteView bytes) noexc
   const Status status = sink(direction).out->append(bytes, sink(direction).limit);
   if (status == TCPKIT_OK) return TCPKIT_OK;
   const char* name = next > 0 ? stage_at(direction, next - 1).spec->table().name : "";
-  return note(direction, {status, false, name, status == TCPKIT_E_LIMIT ? "too much" : "write"});
+  return note(direction, {status, false, name, "output"});
 }
 
 // ---- All of them ----

@@ -21,10 +21,10 @@ struct FilterFailure {
 
 // Stage 0 is nearest to the network.
 //
-// A filter pushes: what it writes is handed to the next one inside that call, so between two of them
-// nothing is kept, and only what comes out of the last one needs a buffer. Rejected: filters that
-// are asked for their output piece by piece. They would have to keep their input, each in its own
-// way, and a compressor has its own buffers already.
+// A filter pushes: what it writes is handed to the next one inside that call, so between two of
+// them nothing is kept, and only what comes out of the last one needs a buffer. Rejected: filters
+// that are asked for their output piece by piece. They would have to keep their input, each in its
+// own way, and a compressor has its own buffers already.
 //
 // Home thread: that of the loop.
 class FilterChain {
@@ -39,8 +39,8 @@ class FilterChain {
   FilterChain& operator=(const FilterChain&) = delete;
   ~FilterChain() { end(); }
 
-  // Adds a stage behind the last one and makes its state. TCPKIT_E_LIMIT, or TCPKIT_E_CALLBACK if it
-  // gives none. The spec is borrowed, or owned.
+  // Adds a stage behind the last one and makes its state. TCPKIT_E_LIMIT, or TCPKIT_E_CALLBACK if
+  // it gives none. The spec is borrowed, or owned.
   Status add(const FilterSpec& spec) noexcept;
   Status add(std::unique_ptr<const FilterSpec>& spec) noexcept;  // taken only if it succeeds
 
@@ -63,9 +63,7 @@ class FilterChain {
   const FilterFailure& failure(Direction direction) const noexcept {
     return failures_[static_cast<size_t>(direction)];
   }
-  bool failed(Direction direction) const noexcept {
-    return failure(direction).status != TCPKIT_OK;
-  }
+  bool failed(Direction direction) const noexcept { return failure(direction).status != TCPKIT_OK; }
   size_t most_output_bytes() const noexcept { return most_output_bytes_; }
 
  private:

@@ -14,9 +14,8 @@ constexpr uint32_t kSmallestFilterSize = sizeof(tcpkit_filter);
 Status copy_table(const tcpkit_filter* given, const char* name, tcpkit_filter& copy) noexcept {
   if (given == nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "%s is NULL", name);
   if (given->struct_size < kSmallestFilterSize) {
-    return fail(TCPKIT_E_STRUCT_SIZE,
-                "%s: struct_size is %u, at least %u is needed; use its INIT", name,
-                given->struct_size, kSmallestFilterSize);
+    return fail(TCPKIT_E_STRUCT_SIZE, "%s: struct_size is %u, at least %u is needed; use its INIT",
+                name, given->struct_size, kSmallestFilterSize);
   }
   std::memcpy(&copy, given, sizeof copy);
   copy.struct_size = sizeof copy;
@@ -24,9 +23,8 @@ Status copy_table(const tcpkit_filter* given, const char* name, tcpkit_filter& c
 }
 
 Status check_table(const tcpkit_filter& table, const char* name) noexcept {
-  const size_t length = table.name == nullptr
-                            ? 0
-                            : strnlen(table.name, FilterSpec::kMostNameBytes + 1);
+  const size_t length =
+      table.name == nullptr ? 0 : strnlen(table.name, FilterSpec::kMostNameBytes + 1);
   if (length == 0 || length > FilterSpec::kMostNameBytes) {
     return fail(TCPKIT_E_INVALID_ARGUMENT, "%s: name has to have 1 to %zu bytes", name,
                 FilterSpec::kMostNameBytes);
@@ -35,7 +33,8 @@ Status check_table(const tcpkit_filter& table, const char* name) noexcept {
     return fail(TCPKIT_E_INVALID_ARGUMENT, "%s: reserved is not zero", name);
   }
   if (table.decode == nullptr && table.encode == nullptr) {
-    return fail(TCPKIT_E_INVALID_ARGUMENT, "%s: decode and encode are NULL: what does it do?", name);
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "%s: decode and encode are NULL: what does it do?",
+                name);
   }
   return TCPKIT_OK;
 }

@@ -18,8 +18,8 @@ class FilterSpec {
   static constexpr size_t kMostFilters = 16;
   static constexpr size_t kMostNameBytes = 64;
 
-  // Takes over the user data of filter, whatever happens; only a filter whose struct_size is wrong is
-  // not looked at. name is that of the argument, for messages.
+  // Takes over the user data of filter, whatever happens; only a filter whose struct_size is wrong
+  // is not looked at. name is that of the argument, for messages.
   static Status create(const tcpkit_filter* filter, const char* name,
                        std::unique_ptr<const FilterSpec>& out) noexcept;
 
