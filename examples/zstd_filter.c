@@ -1,4 +1,5 @@
-/* A line echo server whose bytes are zstd frames (RFC 8878): what the program zstd reads and writes.
+/* A line echo server whose bytes are zstd frames (RFC 8878): what the program zstd reads and
+ * writes.
  *
  *   $ zstd_filter tcp://127.0.0.1:7000 &
  *   $ zstd -c lines.txt | socat -t 5 - tcp:127.0.0.1:7000 | zstd -dc

@@ -31,14 +31,20 @@ struct FilterFailure;
 
 // Why a connection ends.
 struct CloseCause {
-  tcpkit_close_reason reason;
+  CloseCause(tcpkit_close_reason why, Status how, int error) noexcept
+      : reason(static_cast<int16_t>(why)), error_number(static_cast<int16_t>(error)), status(how) {}
+
+  int16_t reason;
+  int16_t error_number;
   Status status;
-  int error_number;
 };
 
 // Home thread: that of its loop, but for the calls marked "any". The loop holds one reference from
 // open() to the end of finish_close().
 class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
+  // Size of the frame that the stash begins, if its header told. Here, where the bases leave room.
+  uint32_t needed_bytes_ = 0;
+
  public:
   Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexcept;
   Conn(const Conn&) = delete;
@@ -379,7 +385,6 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   CloseHandlers close_handlers_;
   ConnTimeouts timeouts_;
   CloseCause cause_{0, TCPKIT_OK, 0};
-  uint32_t needed_bytes_ = 0;  // size of the frame that the stash begins, if its header told
   uint64_t unsent_bytes_ = 0;
 
   std::atomic<uint64_t> total_read_{0};

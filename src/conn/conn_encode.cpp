@@ -85,7 +85,8 @@ bool Conn::encode_batch() noexcept {
   std::array<iovec, kEntriesPerBatch> entries;
   const size_t count = queue_.gather(entries);
   size_t taken = 0;
-  for (size_t i = 0; i < count && taken < kBatchBytes; ++i) {
+  const FilterBuffer& encoded = host_.filter_buffers()->encoded;
+  for (size_t i = 0; i < count && taken < kBatchBytes && encoded.size() < kBatchBytes; ++i) {
     const size_t size = std::min(entries[i].iov_len, kBatchBytes - taken);
     if (!encode({static_cast<const uint8_t*>(entries[i].iov_base), size})) return false;
     taken += size;
@@ -153,6 +154,9 @@ bool Conn::keep_encoded(ByteView rest) noexcept {
 // Encodes all that was sent, also if nobody takes it now: what comes next is under other filters,
 // or under TLS.
 Status Conn::encode_all() noexcept {
+  if (host_.filter_buffers()->encoding) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: a filter of another connection is running");
+  }
   if (has_output() && !waits_writable_) flush_output();
   keep_event_output();
   if (state() == ConnState::kOpen && !queue_.empty()) {

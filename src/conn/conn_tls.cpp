@@ -450,13 +450,14 @@ void Conn::write_clear() noexcept {
 
 // Not where bytes are missing: the peer would take what it has for all.
 bool Conn::may_end_orderly() const noexcept {
-  if (write_broken_ || write_shut_ || !queue_.empty() || encoding_has_failed()) return false;
+  if (write_broken_ || write_shut_ || encoding_has_failed()) return false;
+  if (!queue_.empty() || encoded_bytes() > 0) return false;
   return cause_.reason != TCPKIT_CLOSE_ABORTED && cause_.reason != TCPKIT_CLOSE_LIMIT;
 }
 
 // Seals close_notify, once; it leaves before the end of our stream.
 void Conn::say_goodbye() noexcept {
-  if (tls_ == nullptr || !may_end_orderly() || encoded_bytes() > 0) return;
+  if (tls_ == nullptr || !may_end_orderly()) return;
   if (tls_->session.close_notify()) take_sealed_output();
 }
 
