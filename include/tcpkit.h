@@ -767,6 +767,67 @@ TCPKIT_API tcpkit_status tcpkit_write_byte_array(tcpkit_writer *writer, const vo
  *  Thread: any. Since: 0.4. */
 TCPKIT_API tcpkit_status tcpkit_write_string(tcpkit_writer *writer, const char *text);
 
+/* ---- Filters ------------------------------------------------------------------------------- */
+
+/** Where a filter puts the bytes that it makes; valid during the call that it is given to. */
+typedef struct tcpkit_filter_output tcpkit_filter_output;
+
+/** Puts bytes behind those that this filter made before; they are taken before it returns. Returns
+ *  TCPKIT_E_LIMIT when one call would make more than 16 MiB, or than max_buffered_bytes, of the few
+ *  bytes that it was shown (a decompression bomb), TCPKIT_E_NO_MEMORY, TCPKIT_E_INVALID_ARGUMENT, or
+ *  the failure of the filter behind this one. After a failure the connection is closed, whatever
+ *  the filter returns.
+ *  Thread: loop, inside the callback. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_filter_write(tcpkit_filter_output *output, const void *data,
+                                             size_t data_size);
+
+/** A transformer of the byte stream, with a state per connection: compression, encryption of your
+ *  own, counting. It stands between TLS and framing, sees a stream and no packets, and may keep
+ *  bytes back. The calls of one connection come one at a time; the last one is state_free, before
+ *  the close handlers. A negative status closes the connection with TCPKIT_CLOSE_FILTER_ERROR. A
+ *  callback may use the connection, but not call tcpkit_conn_add_filter. */
+typedef struct tcpkit_filter {
+  uint32_t struct_size;
+  uint32_t reserved; /* zero */
+  const char *name;  /* for close info and log; required; 1 to 64 bytes; copied */
+  /** Makes the state of one connection; may be NULL: user_data is the state then. A NULL result
+   *  closes the connection, or lets tcpkit_conn_add_filter fail.
+   *  Thread: loop. */
+  void *(*state_create)(void *user_data);
+  /** Frees what state_create made; may be NULL.
+   *  Thread: loop. */
+  void (*state_free)(void *state);
+  /** Takes received bytes, all of them, a few hundred at a time, and writes what they mean. NULL:
+   *  they pass unchanged.
+   *  Thread: loop. */
+  tcpkit_status (*decode)(void *state, const uint8_t *data, size_t data_size,
+                          tcpkit_filter_output *output);
+  /** The peer ended its stream: writes what was kept back, or returns TCPKIT_E_UNEXPECTED_EOF if
+   *  something is missing; may be NULL.
+   *  Thread: loop. */
+  tcpkit_status (*decode_end)(void *state, tcpkit_filter_output *output);
+  /** Takes bytes that were sent, all of them, and writes what leaves. NULL: they pass unchanged.
+   *  Thread: loop. */
+  tcpkit_status (*encode)(void *state, const uint8_t *data, size_t data_size,
+                          tcpkit_filter_output *output);
+  /** Nothing more is sent for now: writes what was kept back, so that the peer can decode all that
+   *  was sent; may be NULL.
+   *  Thread: loop. */
+  tcpkit_status (*flush)(void *state, tcpkit_filter_output *output);
+  /** Our stream ends, before close_notify of TLS and FIN: writes its end; may be NULL. It comes once,
+   *  and not if the connection is reset.
+   *  Thread: loop. */
+  tcpkit_status (*encode_end)(void *state, tcpkit_filter_output *output);
+  void *user_data;               /* given to state_create, or the state itself */
+  tcpkit_free_fn user_data_free; /* called once by each call that is given this filter */
+} tcpkit_filter;
+#define TCPKIT_FILTER_INIT \
+  { sizeof(tcpkit_filter), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+
+/** Sets up a filter like TCPKIT_FILTER_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_filter_init(tcpkit_filter *filter);
+
 /* ---- Shared buffer ------------------------------------------------------------------------- */
 
 /** Creates a buffer that holds a copy of data; one reference belongs to the caller. Returns
@@ -802,7 +863,8 @@ TCPKIT_API size_t tcpkit_buffer_size(const tcpkit_buffer *buffer);
 /* ---- Metrics ------------------------------------------------------------------------------- */
 
 /** What a server did since it was created. Totals are exact and live, and are kept across stop and
- *  start. Bytes are those that the kernel took or gave. */
+ *  start. Bytes are those that the kernel took or gave: of TLS those inside, with filters those
+ *  that the filters take and make. */
 typedef struct tcpkit_metrics {
   uint32_t struct_size;
   uint32_t reserved;      /* zero */
@@ -856,11 +918,13 @@ typedef struct tcpkit_metrics {
   uint64_t tls_failures;          /* handshakes that failed, timeouts included */
   uint64_t tls_handshakes_now;    /* under way now */
   uint64_t refused_by_handshakes; /* connections closed at once for max_handshakes */
+  /* since 0.4 */
+  uint64_t filter_errors; /* connections that ended with TCPKIT_CLOSE_FILTER_ERROR */
 } tcpkit_metrics;
 #define TCPKIT_METRICS_INIT                                                                      \
   {                                                                                              \
     sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                            \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                         \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -896,7 +960,8 @@ enum {
   TCPKIT_CLOSE_TLS_ERROR = 19,     /* the handshake or a record failed; see status and detail */
   TCPKIT_CLOSE_TLS_TRUNCATED = 20, /* the peer ended its stream without close_notify */
   TCPKIT_CLOSE_HANDSHAKE_TIMEOUT =
-      21 /* handshake_timeout_ms passed before the handshake was done */
+      21,                        /* handshake_timeout_ms passed before the handshake was done */
+  TCPKIT_CLOSE_FILTER_ERROR = 22 /* a filter failed; see status and detail */
 };
 
 /** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
@@ -913,8 +978,8 @@ typedef struct tcpkit_close_info {
   uint64_t unsent_bytes;  /* bytes that were queued and that the kernel did not take */
   uint64_t partial_bytes; /* bytes of a packet whose end never came */
   /* since 0.3 */
-  /** more about a failure of TLS, such as "alert 48: unknown CA (received)"; "" if there is none;
-   *  borrowed like info */
+  /** more about a failure of TLS or of a filter, such as "alert 48: unknown CA (received)"; "" if
+   *  there is none; borrowed like info */
   const char *detail;
   int32_t tls_alert; /* number of the alert that was received or sent (RFC 8446, 6), else -1 */
   uint32_t reserved; /* zero */
@@ -1388,12 +1453,17 @@ typedef struct tcpkit_server_options {
   /** time per turn of a loop that handshakes may use before open connections are served; default
    *  10; TCPKIT_UNLIMITED */
   uint64_t handshake_quantum_ms;
+  /* since 0.4 */
+  /** filters that each connection has from on_open on, the first one nearest to the network; pointers
+   *  to filter_count tables, which create copies; default: none */
+  const tcpkit_filter *const *filters;
+  size_t filter_count; /* at most 16 */
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
         0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, NULL, 0, 0, 0, 0, 0                                                                    \
+        0, NULL, 0, 0, 0, 0, 0, NULL, 0                                                           \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -1749,6 +1819,17 @@ TCPKIT_API tcpkit_status tcpkit_conn_abort(tcpkit_conn *conn);
 TCPKIT_API tcpkit_status tcpkit_conn_add_close_handler(tcpkit_conn *conn, tcpkit_close_fn handler,
                                                        void *user_data,
                                                        tcpkit_free_fn user_data_free);
+
+/** Adds a filter, nearest to the user, from now on: for protocols that switch compression on after a
+ *  login. What was sent on the loop before leaves without it. What was received and not delivered
+ *  yet goes through it: in on_packet, the bytes behind that packet; elsewhere also the beginning of a
+ *  packet whose end has not come. Without framing, bytes that on_data has in hand are delivered. filter
+ *  is copied; its user_data_free is called before the close handlers. Returns TCPKIT_E_WRONG_THREAD,
+ *  TCPKIT_E_CLOSED, TCPKIT_E_STRUCT_SIZE, TCPKIT_E_INVALID_ARGUMENT (also inside a filter),
+ *  TCPKIT_E_LIMIT for the 17th, TCPKIT_E_CALLBACK if it makes no state, TCPKIT_E_NO_MEMORY, or
+ *  TCPKIT_E_FILTER if a filter before it fails, which closes the connection.
+ *  Thread: loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_add_filter(tcpkit_conn *conn, const tcpkit_filter *filter);
 
 /** Runs task on the loop of the connection, soon and exactly once; also if the connection ends
  *  before. Returns TCPKIT_E_NOT_RUNNING, TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.

@@ -495,6 +495,101 @@ class Framer {
 };
 static_assert(sizeof(Framer) == sizeof(void *), "an owner is one pointer");
 
+// ---- Filters -----------------------------------------------------------------------------------
+
+// Where a filter puts the bytes that it makes; valid during the call that it is given to.
+class FilterOutput {
+ public:
+  explicit FilterOutput(tcpkit_filter_output *output) noexcept : output_(output) {}
+  // Once it has failed the connection is closed, whatever the filter returns.
+  Status write(Bytes data) const noexcept {
+    return tcpkit_filter_write(output_, data.data(), data.size());
+  }
+
+ private:
+  tcpkit_filter_output *output_;
+};
+
+namespace detail {
+
+// Fills in a callback of a filter class if it has the member function of that name.
+#define TCPKIT_FILTER_TRANSFORM(name)                                                            \
+  template <class F, class = void>                                                               \
+  struct Filter_##name {                                                                         \
+    static constexpr void fill(tcpkit_filter &) noexcept {}                                      \
+  };                                                                                             \
+  template <class F>                                                                             \
+  struct Filter_##name<F, std::void_t<decltype(&F::name)>> {                                     \
+    static tcpkit_status call(void *state, const std::uint8_t *data, std::size_t data_size,      \
+                              tcpkit_filter_output *output) {                                    \
+      return Status(static_cast<F *>(state)->name(Bytes(data, data_size), FilterOutput(output))) \
+          .code();                                                                               \
+    }                                                                                            \
+    static constexpr void fill(tcpkit_filter &filter) noexcept { filter.name = call; }           \
+  }
+#define TCPKIT_FILTER_END(name)                                                        \
+  template <class F, class = void>                                                     \
+  struct Filter_##name {                                                               \
+    static constexpr void fill(tcpkit_filter &) noexcept {}                            \
+  };                                                                                   \
+  template <class F>                                                                   \
+  struct Filter_##name<F, std::void_t<decltype(&F::name)>> {                           \
+    static tcpkit_status call(void *state, tcpkit_filter_output *output) {             \
+      return Status(static_cast<F *>(state)->name(FilterOutput(output))).code();       \
+    }                                                                                  \
+    static constexpr void fill(tcpkit_filter &filter) noexcept { filter.name = call; } \
+  }
+TCPKIT_FILTER_TRANSFORM(decode);
+TCPKIT_FILTER_TRANSFORM(encode);
+TCPKIT_FILTER_END(decode_end);
+TCPKIT_FILTER_END(flush);
+TCPKIT_FILTER_END(encode_end);
+#undef TCPKIT_FILTER_TRANSFORM
+#undef TCPKIT_FILTER_END
+
+}  // namespace detail
+
+// A filter class of your own, for ServerOptions::filters and add_filter. make() gives a unique_ptr to
+// a new object for each connection, and is called by several loops at a time. The class has one or
+// both of
+//   Status decode(Bytes data, FilterOutput output)   received bytes
+//   Status encode(Bytes data, FilterOutput output)   sent bytes
+// and may have decode_end(FilterOutput), flush(FilterOutput) and encode_end(FilterOutput), as in
+// tcpkit_filter. What they throw closes the connection.
+class Filter {
+ public:
+  template <class Make>
+  Filter(std::string name, Make make) : name_(std::move(name)) {
+    using F = typename std::invoke_result_t<const Make &>::element_type;
+    make_ = std::make_shared<const Make>(std::move(make));
+    table_.state_create = [](void *user_data) -> void * {
+      const void *maker = static_cast<const Pointer *>(user_data)->get();
+      return (*static_cast<const Make *>(maker))().release();
+    };
+    table_.state_free = detail::free_box<F>;
+    detail::Filter_decode<F>::fill(table_);
+    detail::Filter_encode<F>::fill(table_);
+    detail::Filter_decode_end<F>::fill(table_);
+    detail::Filter_flush<F>::fill(table_);
+    detail::Filter_encode_end<F>::fill(table_);
+  }
+  // For one call of C that takes a filter, and with it this table's user data; its name is borrowed
+  // from this object.
+  [[nodiscard]] tcpkit_filter table() const {
+    tcpkit_filter made = table_;
+    made.name = name_.c_str();
+    made.user_data = new Pointer(make_);
+    made.user_data_free = detail::free_box<Pointer>;
+    return made;
+  }
+
+ private:
+  using Pointer = std::shared_ptr<const void>;
+  std::string name_;
+  Pointer make_;
+  tcpkit_filter table_ = TCPKIT_FILTER_INIT;
+};
+
 // ---- Shared buffer -----------------------------------------------------------------------------
 
 // A reference to bytes that many sends may share. Copies refer to the same bytes.
@@ -1114,6 +1209,12 @@ class ConnCalls {
   // The SSL object of OpenSSL, to be asked only; NULL if the connection is plain.
   [[nodiscard]] void *native_tls() const noexcept { return tcpkit_conn_native_tls(conn()); }
 
+  // Adds a filter, nearest to the user, from now on.
+  [[nodiscard]] Status add_filter(const Filter &filter) const {
+    const tcpkit_filter table = filter.table();
+    return tcpkit_conn_add_filter(conn(), &table);
+  }
+
   // Keeps an object with the connection, in place of the one before, until after on_close.
   template <class T>
   [[nodiscard]] Status set_user_data(std::unique_ptr<T> object) const noexcept {
@@ -1345,6 +1446,7 @@ struct ServerOptions {
   std::uint64_t handshake_timeout_ms = 0;
   std::uint64_t max_handshakes = 0;
   std::uint64_t handshake_quantum_ms = 0;
+  std::vector<Filter> filters{};
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -1721,6 +1823,15 @@ class LazyServer {
       options.strategy = &strategy;
     }
     handlers_->has_framing = options_.framing.kind != TCPKIT_FRAMING_NONE;
+    std::vector<tcpkit_filter> filters;
+    std::vector<const tcpkit_filter *> pointers;
+    filters.reserve(options_.filters.size());
+    pointers.reserve(options_.filters.size());
+    for (const Filter &filter : options_.filters) {
+      pointers.push_back(&filters.emplace_back(filter.table()));
+    }
+    options.filters = pointers.data();
+    options.filter_count = pointers.size();
     const tcpkit_handlers handlers = handlers_.release()->table();
     tcpkit_server *server = nullptr;
     const Status status = tcpkit_server_create(&options, &handlers, &server);

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tracked_files import ROOT, tracked_files
 
-BELOW_CONN = {"base", "buffer", "metrics", "codec", "framing", "tls", "loop"}
+BELOW_CONN = {"base", "buffer", "metrics", "codec", "framing", "filters", "tls", "loop"}
 UP_TO_CONN = BELOW_CONN | {"conn"}
 
 # Room: the other rooms that it may include.
@@ -18,6 +18,7 @@ ROOMS = {
     "metrics": {"base"},
     "codec": {"base"},
     "framing": {"base", "buffer", "codec"},
+    "filters": {"base"},
     "tls": {"base", "buffer"},
     "loop": {"base", "buffer"},
     "conn": BELOW_CONN,
@@ -31,7 +32,7 @@ ROOMS["api"] = set(ROOMS)
 
 # Pure byte transformers: they know no socket. <arpa/inet.h> is left to them for inet_pton, which
 # only reads text.
-PURE_ROOMS = {"framing", "codec", "tls"}
+PURE_ROOMS = {"framing", "filters", "codec", "tls"}
 SOCKET_HEADER = re.compile(r"(sys/(socket|epoll|un|uio|ioctl|select)|netinet/\w+|netdb"
                            r"|unistd|poll|fcntl)\.h$")
 

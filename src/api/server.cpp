@@ -22,6 +22,7 @@ Status check_server(const tcpkit_server* server) noexcept {
 struct Tables {
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
+  FilterSpecs filters;
 };
 Status read_arguments(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                       ServerSetup& setup, Tables& tables) noexcept {
@@ -39,18 +40,23 @@ Status read_arguments(const tcpkit_server_options* options, const tcpkit_handler
   if (strategy != nullptr && note(copy_struct(strategy, tables.strategy, "options.strategy"))) {
     setup.strategy_data = UserData(tables.strategy.user_data, tables.strategy.user_data_free);
   }
+  FilterSpecs& filters = tables.filters;
+  if (has_options) {
+    note(FilterSpec::create_all(setup.options.filters, setup.options.filter_count, filters));
+  }
   if (first_failure != TCPKIT_OK && has_options) Framing::free_user_data(options->framing);
   return first_failure;
 }
 
 // Until there is a framing its user data is nobody's, so a failure frees it here.
-Status make_config(const Tables& tables, ServerSetup& setup) noexcept {
+Status make_config(Tables& tables, ServerSetup& setup) noexcept {
   Status status = resolve_options(setup.options);
   if (status == TCPKIT_OK) {
     status = guarded([&] {
       setup.config = std::make_shared<ConnConfig>();
       setup.config->handlers = tables.handlers;
       setup.config->strategy = tables.strategy;
+      setup.config->filters = std::move(tables.filters);
       return Status{TCPKIT_OK};
     });
   }

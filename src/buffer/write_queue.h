@@ -38,6 +38,9 @@ class WriteQueue {
   // Adds a reference to buffer; false if memory ran out.
   bool append_shared(BlockPool& pool, SharedBuffer& buffer) noexcept;
 
+  // Appends all of another queue, which is empty then.
+  void take_all(WriteQueue& other) noexcept;
+
   // Fills in what the next write should send; returns the number of entries.
   size_t gather(std::span<iovec> entries) const noexcept;
   // Drops sent bytes from the front.

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 
+#include "conn/conn_filters.h"
 #include "conn/conn_host.h"
 #include "conn/conn_tls.h"
 
@@ -108,6 +109,7 @@ void Conn::open(Transport transport) noexcept {
 // Inside an event: the user gets to know the connection.
 void Conn::announce() noexcept {
   const ConnConfig& config = host_.config();
+  if (!install_filters()) return;
   announced_.store(true, std::memory_order_release);
   if (timeouts_.watch_writes()) timeouts_.note_write(host_.loop().now_ms());
   if (timeouts_.watch_reads() || timeouts_.watch_rate()) begin_reading_time();
@@ -176,11 +178,16 @@ void Conn::finish_turn() noexcept {
 void Conn::end_event() noexcept {
   if (ended_) return;
   in_event_ = true;
-  if (prelude_ == Prelude::kHandshake && stash_ != nullptr) refuse_clear_bytes();
-  if (state() != ConnState::kClosed && has_output() && !waits_writable_) flush_output();
+  if (prelude_ == Prelude::kHandshake && (stash_ != nullptr || has_undelivered_)) {
+    refuse_clear_bytes();
+  }
+  if (state() != ConnState::kClosed && has_output()) {
+    waits_writable_ ? keep_event_output() : flush_output();
+  }
   if (above_high_.load(std::memory_order_relaxed)) leave_high();
   if (host_.draining()) close_if_idle();
   if (!is_settled()) {
+    if ((pauses_ & kPausedByNewFilters) != 0) begin_new_filters();
     publish_queued();
     advance_close();
     if (state() != ConnState::kClosed) update_interest();
@@ -205,6 +212,7 @@ void Conn::arm_close_timer() noexcept {
 void Conn::advance_close() noexcept {
   if (state() == ConnState::kClosed || state() == ConnState::kLingering) return;
   const bool closing = state() == ConnState::kFlushing;
+  if (filters_ != nullptr && (closing || shutdown_wanted_) && !end_encoding()) return;
   if (all_sent() && (closing || shutdown_wanted_)) say_goodbye();
   if (!all_sent()) {
     if (closing) arm_close_timer();
@@ -243,7 +251,7 @@ void Conn::update_interest() noexcept {
 void Conn::close_if_idle() noexcept {
   constexpr uint64_t kFreshMs = 1000;
   if (state() != ConnState::kOpen || prelude_ != Prelude::kNone) return;
-  if (stash_ != nullptr || has_output() || !all_sent()) return;
+  if (stash_ != nullptr || has_undelivered_ || has_output() || !all_sent()) return;
   const uint64_t age_ms = wall_ms() - connected_at_ms_;
   if (total_read() == 0 && age_ms < kFreshMs) {
     const uint64_t deadline = host_.loop().deadline_in(kFreshMs - age_ms);
@@ -299,13 +307,14 @@ void Conn::drain() noexcept {
 
 tcpkit_close_info Conn::close_info() const noexcept {
   const TlsFailure* failure = tls_ == nullptr ? nullptr : tls_->session.failure();
+  const char* detail = failure == nullptr ? filter_detail() : failure->detail.c_str();
   return {sizeof(tcpkit_close_info),
           cause_.reason,
           cause_.status,
           cause_.error_number,
           unsent_bytes_,
           partial_bytes_,
-          failure == nullptr ? "" : failure->detail.c_str(),
+          detail == nullptr ? "" : detail,
           failure == nullptr ? -1 : failure->alert,
           0};
 }
@@ -322,6 +331,7 @@ void Conn::give_up_descriptor() noexcept {
 void Conn::finish_close() noexcept {
   in_event_ = true;  // what the handlers ask of this connection changes nothing any more
   drop_event_output();
+  if (filters_ != nullptr && may_end_orderly()) (void)end_encoding();
   say_goodbye();
   if (tls_ != nullptr) uncount_handshake();
   disarm_timer();
@@ -330,6 +340,7 @@ void Conn::finish_close() noexcept {
     partial_bytes_ = static_cast<uint32_t>(stash_->size());
   }
   queue_.clear(host_.blocks());
+  drop_encoded();
   drop_tls_output();
   publish_queued();
   drop_stash();
@@ -337,6 +348,7 @@ void Conn::finish_close() noexcept {
   host_.slab().unlist(*this);
   if (host_.draining()) count_drained();
   if (host_.config().framing != nullptr) host_.config().framing->close_state(framer_);
+  end_filters();
   run_close_handlers(close_info());
   ended_ = true;
   user_data_ = UserData();

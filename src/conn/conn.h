@@ -22,19 +22,29 @@
 namespace tcpkit {
 
 class ConnHost;
+class FilterBuffer;
+class FilterSpec;
 class TlsSession;
+struct ConnFilters;
 struct ConnTls;
+struct FilterFailure;
 
 // Why a connection ends.
 struct CloseCause {
-  tcpkit_close_reason reason;
+  CloseCause(tcpkit_close_reason why, Status how, int error) noexcept
+      : reason(static_cast<int16_t>(why)), error_number(static_cast<int16_t>(error)), status(how) {}
+
+  int16_t reason;
+  int16_t error_number;
   Status status;
-  int error_number;
 };
 
 // Home thread: that of its loop, but for the calls marked "any". The loop holds one reference from
 // open() to the end of finish_close().
 class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
+  // Size of the frame that the stash begins, if its header told. Here, where the bases leave room.
+  uint32_t needed_bytes_ = 0;
+
  public:
   Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexcept;
   Conn(const Conn&) = delete;
@@ -89,6 +99,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // host may be null; it is copied.
   Status start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role role,
                    const char* host) noexcept;
+  Status add_filter(std::unique_ptr<const FilterSpec> spec) noexcept;
   // Null if it is plain, or the handshake is not done.
   TlsSession* tls_session() const noexcept;
   ssl_st* native_tls() const noexcept;
@@ -137,6 +148,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Block* take_stash(size_t bytes) noexcept;
   bool can_keep(size_t bytes) const noexcept;
   void drop_stash() noexcept;
+  void give_back_kept(Block* block) noexcept;
   void list_to_deliver() noexcept;
   void deliver_kept();
   void discard_input() noexcept;
@@ -168,10 +180,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool has_output() const noexcept { return pending_bytes() > 0; }
   size_t pending_bytes() const noexcept;
   bool spill_event_output() noexcept;
+  void keep_event_output() noexcept;
   void drop_event_output() noexcept;
   void flush_output() noexcept;
   void write_event_output() noexcept;
-  void write_queue() noexcept;
+  void write_queue(WriteQueue& queue) noexcept;
   void account_written(size_t bytes) noexcept;
   void note_progress() noexcept;
   void write_failed(int error_number) noexcept;
@@ -182,7 +195,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // Nothing is queued here, or on its way here from other threads.
   bool all_sent() const noexcept {
     return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0 &&
-           !has_sealed_rest();
+           !has_sealed_rest() && encoded_bytes() == 0;
   }
 
   // conn_tls.cpp
@@ -211,6 +224,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool flush_sealed() noexcept;
   bool may_seal() noexcept;
   void write_clear() noexcept;
+  bool may_end_orderly() const noexcept;
   void say_goodbye() noexcept;
   void drop_tls_output() noexcept;
   // Asked in every event, so a plain connection calls nothing.
@@ -218,6 +232,40 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool has_sealed_rest() const noexcept { return tls_ != nullptr && tls_has_sealed_rest(); }
   size_t sealed_plain_of_tls() const noexcept;
   bool tls_has_sealed_rest() const noexcept;
+
+  // conn_filters.cpp
+  bool make_filters() noexcept;
+  bool install_filters() noexcept;
+  void begin_new_filters() noexcept;
+  void decode_received(Received& received);
+  ByteView decode_and_deliver(Received& received, ByteView bytes, size_t first_stage);
+  void deliver_decoded(Received& received, FilterBuffer& decoded);
+  void keep_undecoded(ByteView bytes) noexcept;
+  void deliver_kept_decoded();
+  void settle_decoding() noexcept;
+  void drop_undecoded() noexcept;
+  bool end_decoding();
+  void decoding_failed() noexcept;
+  void tell_filter_failure(const FilterFailure& failure) noexcept;
+  const char* filter_detail() const noexcept;
+  void end_filters() noexcept;
+
+  // conn_encode.cpp
+  void write_filtered() noexcept;
+  bool encode_event_output() noexcept;
+  bool encode_batch() noexcept;
+  bool encode(ByteView bytes) noexcept;
+  bool flush_filters() noexcept;
+  bool write_encoded() noexcept;
+  bool keep_encoded(ByteView rest) noexcept;
+  Status encode_all() noexcept;
+  bool end_encoding() noexcept;
+  void encoding_failed() noexcept;
+  bool encoding_has_failed() const noexcept;
+  void drop_encoded() noexcept;
+  WriteQueue& lower_queue() noexcept;
+  size_t encoded_bytes() const noexcept { return filters_ == nullptr ? 0 : encoded_of_filters(); }
+  size_t encoded_of_filters() const noexcept;
 
   // conn_proxy.cpp
   bool expect_proxy_header() noexcept;
@@ -287,6 +335,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // Bits of pauses_.
   static constexpr uint8_t kPausedByUser = 1;
   static constexpr uint8_t kPausedByOutput = 2;
+  // Filters were added: what lies behind the packet in hand is for them. Until the event ends.
+  static constexpr uint8_t kPausedByNewFilters = 4;
 
   ConnHost& host_;
   const uint64_t id_;
@@ -329,12 +379,12 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
-  std::unique_ptr<ConnTls> tls_;  // null: plain
+  std::unique_ptr<ConnTls> tls_;          // null: plain
+  std::unique_ptr<ConnFilters> filters_;  // null: none
   UserData user_data_;
   CloseHandlers close_handlers_;
   ConnTimeouts timeouts_;
   CloseCause cause_{0, TCPKIT_OK, 0};
-  uint32_t needed_bytes_ = 0;  // size of the frame that the stash begins, if its header told
   uint64_t unsent_bytes_ = 0;
 
   std::atomic<uint64_t> total_read_{0};

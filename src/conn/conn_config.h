@@ -8,6 +8,7 @@
 #include "conn/admission.h"
 #include "conn/conn_timeouts.h"
 #include "conn/trusted_networks.h"
+#include "filters/filter_spec.h"
 #include "framing/framing.h"
 #include "metrics/counters.h"
 #include "tls/credentials.h"
@@ -57,6 +58,7 @@ struct TlsConfig {
 // still be asked things. The handlers are called only while the server exists.
 struct ConnConfig {
   std::unique_ptr<const Framing> framing;  // null: no packets
+  FilterSpecs filters;
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
   Log log;

@@ -102,7 +102,7 @@ void Conn::posted_arrived(size_t bytes) noexcept {
 // What the loop's output buffer holds is nobody's yet: the kernel may take it.
 void Conn::publish_queued() noexcept {
   const uint64_t before = published_bytes_;
-  const uint64_t now = queue_.bytes() + sealed_plain_bytes();
+  const uint64_t now = queue_.bytes() + sealed_plain_bytes() + encoded_bytes();
   if (now == before) return;
   published_bytes_ = now;
   if (now > before) {

@@ -69,6 +69,7 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
   // Most bytes of one event that wait in it.
   size_t output_limit() const noexcept { return output_limit_; }
   uint8_t* read_buffer() noexcept { return loop_host_->read_buffer(); }
+  FilterBuffers* filter_buffers() noexcept { return loop_host_->filter_buffers(); }
   // Most bytes per read.
   size_t read_size() const noexcept { return read_size_; }
   // The time that handshakes may use in this turn.

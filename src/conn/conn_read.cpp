@@ -89,7 +89,7 @@ void Conn::read_ready() {
   if (prelude_ == Prelude::kHandshake) return read_handshake();
   Received received{Quantum(host_.config().read_quantum_ns), {}};
   while (may_deliver() && !has_undelivered_ && receive_into(received)) {
-    deliver(received);
+    filters_ == nullptr ? deliver(received) : decode_received(received);
     if (!received.filled || received.quantum.over()) break;
   }
   if (received.ended) return end_of_stream();
@@ -120,7 +120,8 @@ bool Conn::receive_into(Received& received) noexcept {
 }
 
 void Conn::begin_receiving(Received& received) noexcept {
-  received.in_stash = stash_ != nullptr && stash_->size() > LoopHost::kFrontBytes;
+  received.in_stash =
+      stash_ != nullptr && stash_->size() > LoopHost::kFrontBytes && filters_ == nullptr;
   received.fresh = !owes_bytes();
 }
 
@@ -129,7 +130,8 @@ void Conn::note_no_bytes(Received& received, int error_number) noexcept {
   if (error_number != 0 && error_number != EAGAIN) receive_failed(error_number);
 }
 
-// Puts what was kept of a packet in front of the bytes that came.
+// Puts what was kept of a packet in front of the bytes that came; with filters that is done once
+// they are decoded.
 void Conn::join_received(Received& received, size_t bytes) noexcept {
   if (received.in_stash) {
     stash_->end += static_cast<uint32_t>(bytes);
@@ -137,7 +139,7 @@ void Conn::join_received(Received& received, size_t bytes) noexcept {
     return;
   }
   uint8_t* const buffer = host_.read_buffer();
-  const size_t kept = stash_ == nullptr ? 0 : stash_->size();
+  const size_t kept = stash_ == nullptr || filters_ != nullptr ? 0 : stash_->size();
   if (kept > 0) {
     std::memcpy(buffer - kept, stash_->data(), kept);
     drop_stash();
@@ -298,9 +300,14 @@ bool Conn::grow_stash(size_t least_room) noexcept {
 
 void Conn::drop_stash() noexcept {
   if (stash_ == nullptr) return;
-  host_.config().buffered_bytes.remove(counted_bytes(*stash_));
-  host_.blocks().give_back(stash_);
+  give_back_kept(stash_);
   stash_ = nullptr;
+}
+
+// A block of take_stash().
+void Conn::give_back_kept(Block* block) noexcept {
+  host_.config().buffered_bytes.remove(counted_bytes(*block));
+  host_.blocks().give_back(block);
 }
 
 void Conn::framing_failed(Status status) noexcept {
@@ -351,6 +358,7 @@ void Conn::continue_delivery() noexcept {
 
 void Conn::deliver_kept() {
   has_undelivered_ = false;
+  if (filters_ != nullptr) return deliver_kept_decoded();
   Received received{
       Quantum(host_.config().read_quantum_ns), {stash_->data(), stash_->size()}, true};
   deliver(received);
@@ -377,10 +385,12 @@ void Conn::discard_input() noexcept {
 void Conn::end_of_stream() {
   const ConnConfig& config = host_.config();
   if (prelude_ != Prelude::kNone && !end_in_prelude()) return;
-  peer_ended_ = true;
   if (is_truncated()) {
+    peer_ended_ = true;
     return begin_close({TCPKIT_CLOSE_TLS_TRUNCATED, TCPKIT_E_TLS_TRUNCATED, 0});
   }
+  if (filters_ != nullptr && !end_decoding()) return;
+  peer_ended_ = true;
   if (stash_ != nullptr) deliver_tail();
   if (config.handlers.on_end != nullptr && state() == ConnState::kOpen) {
     config.handlers.on_end(handle(), config.handlers.user_data);

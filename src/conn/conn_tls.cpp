@@ -170,9 +170,11 @@ Status Conn::start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role r
   if (is_closed()) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
   if (tls_ != nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: it speaks TLS already");
   if (has_output() && !waits_writable_) flush_output();
+  const Status encoded = filters_ == nullptr ? TCPKIT_OK : encode_all();
+  if (encoded != TCPKIT_OK) return encoded;
   const Status status = begin_handshake(credentials, role, host);
   if (status != TCPKIT_OK || state() != ConnState::kOpen) return status;
-  tls_->clear_bytes = queue_.bytes();
+  tls_->clear_bytes = lower_queue().bytes();
   if (role == TCPKIT_TLS_CLIENT) step_handshake();
   touch();
   return TCPKIT_OK;
@@ -240,10 +242,12 @@ void Conn::finish_handshake() {
     }
   }
   if (opened && state() == ConnState::kOpen) {
-    has_undelivered_ = !may_deliver();
-    if (may_deliver()) {
+    if (filters_ != nullptr) {
+      decode_received(received);
+    } else if (may_deliver()) {
       deliver(received);
     } else {
+      has_undelivered_ = true;
       keep_rest(received);
     }
   }
@@ -414,15 +418,8 @@ bool Conn::flush_sealed() noexcept {
 // False: nothing may be sealed now, and what the event has sent is kept.
 bool Conn::may_seal() noexcept {
   if (prelude_ != Prelude::kHandshake && tls_->clear_bytes == 0) return flush_sealed();
-  if (!spill_event_output()) {
-    drop_event_output();
-    fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
-    return false;
-  }
-  if (!take_room_here(0)) {
-    out_of_room();
-    return false;
-  }
+  keep_event_output();
+  if (state() == ConnState::kClosed) return false;
   if (tls_->clear_bytes > 0) write_clear();
   if (tls_->clear_bytes == 0) (void)flush_sealed();
   return false;
@@ -432,7 +429,7 @@ bool Conn::may_seal() noexcept {
 void Conn::write_clear() noexcept {
   std::array<iovec, kEntriesPerWrite> entries;
   while (tls_->clear_bytes > 0 && !waits_writable_) {
-    size_t count = queue_.gather(entries);
+    size_t count = lower_queue().gather(entries);
     size_t offered = 0;
     for (size_t i = 0; i < count; ++i) {
       entries[i].iov_len = std::min(entries[i].iov_len, tls_->clear_bytes - offered);
@@ -444,17 +441,22 @@ void Conn::write_clear() noexcept {
       return write_failed(result.error_number);
     }
     account_written(result.bytes);
-    queue_.consume(host_.blocks(), result.bytes);
+    lower_queue().consume(host_.blocks(), result.bytes);
     tls_->clear_bytes -= result.bytes;
     if (result.bytes < offered) begin_waiting();
   }
 }
 
-// Seals close_notify, once; it leaves before the end of our stream. Not where bytes are missing:
-// the peer would take what it has for all.
+// Not where bytes are missing: the peer would take what it has for all.
+bool Conn::may_end_orderly() const noexcept {
+  if (write_broken_ || write_shut_ || encoding_has_failed()) return false;
+  if (!queue_.empty() || encoded_bytes() > 0) return false;
+  return cause_.reason != TCPKIT_CLOSE_ABORTED && cause_.reason != TCPKIT_CLOSE_LIMIT;
+}
+
+// Seals close_notify, once; it leaves before the end of our stream.
 void Conn::say_goodbye() noexcept {
-  if (tls_ == nullptr || write_broken_ || write_shut_ || !queue_.empty()) return;
-  if (cause_.reason == TCPKIT_CLOSE_ABORTED || cause_.reason == TCPKIT_CLOSE_LIMIT) return;
+  if (tls_ == nullptr || !may_end_orderly()) return;
   if (tls_->session.close_notify()) take_sealed_output();
 }
 

@@ -69,7 +69,8 @@ Status Conn::send(std::span<const ByteView> pieces) noexcept {
 }
 
 size_t Conn::pending_bytes() const noexcept {
-  return queue_.bytes() + (in_event_ ? host_.event_output().size() : 0) + sealed_plain_bytes();
+  return queue_.bytes() + (in_event_ ? host_.event_output().size() : 0) + sealed_plain_bytes() +
+         encoded_bytes();
 }
 
 // Before something is queued that cannot go into the loop's buffer.
@@ -79,6 +80,17 @@ bool Conn::spill_event_output() noexcept {
   if (queue_.append(host_.blocks(), {&bytes, 1}, bytes.size())) return true;
   (void)host_.event_output().claim(bytes.size(), host_.output_limit());  // it stays where it is
   return false;
+}
+
+// Where nothing can be written: the loop's buffer has to be empty when the event ends.
+void Conn::keep_event_output() noexcept {
+  if (!in_event_ || host_.event_output().size() == 0) return;
+  if (!spill_event_output()) {
+    drop_event_output();
+    return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+  }
+  if (!take_room_here(0)) return out_of_room();
+  (void)note_level();
 }
 
 void Conn::drop_event_output() noexcept {
@@ -155,7 +167,7 @@ void Conn::count_packet_written() noexcept {
 Status Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
   const Status room = admit(total_bytes);
   if (room != TCPKIT_OK) return room;
-  if (total_bytes >= kWriteThroughBytes && !waits_writable_) {
+  if (total_bytes >= kWriteThroughBytes && !waits_writable_ && filters_ == nullptr) {
     write_through(pieces, total_bytes);
     touch();
     return note_level();
@@ -252,9 +264,11 @@ void Conn::note_progress() noexcept {
 void Conn::flush_output() noexcept {
   if (flushing_) return;
   flushing_ = true;
-  if (tls_ == nullptr || may_seal()) {
+  if (filters_ != nullptr) [[unlikely]] {
+    write_filtered();
+  } else if (tls_ == nullptr || may_seal()) {
     if (in_event_) write_event_output();
-    if (!waits_writable_) write_queue();
+    if (!waits_writable_) write_queue(queue_);
   }
   flushing_ = false;
   publish_queued();
@@ -284,10 +298,10 @@ void Conn::write_event_output() noexcept {
   (void)note_level();
 }
 
-void Conn::write_queue() noexcept {
+void Conn::write_queue(WriteQueue& queue) noexcept {
   std::array<iovec, kEntriesPerWrite> entries;
-  while (!queue_.empty()) {
-    const size_t count = queue_.gather(entries);
+  while (!queue.empty()) {
+    const size_t count = queue.gather(entries);
     size_t offered = 0;
     for (size_t i = 0; i < count; ++i) offered += entries[i].iov_len;
     const IoResult result = transmit({entries.data(), count});
@@ -295,10 +309,10 @@ void Conn::write_queue() noexcept {
       return write_failed(result.error_number);
     }
     if (write_broken_) return;
-    queue_.consume(host_.blocks(), result.bytes);
+    queue.consume(host_.blocks(), result.bytes);
     if (result.bytes < offered) {
       begin_waiting();
-      queue_.settle(host_.blocks());
+      queue.settle(host_.blocks());
       return;
     }
   }
@@ -311,6 +325,7 @@ void Conn::write_failed(int error_number) noexcept {
   write_broken_ = true;
   unsent_bytes_ += queue_.bytes();
   queue_.clear(host_.blocks());
+  drop_encoded();
   drop_tls_output();
   publish_queued();
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;

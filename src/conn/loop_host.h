@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <new>
 
 #include "base/fork_guard.h"
 #include "base/log.h"
 #include "base/ref.h"
 #include "buffer/block_pool.h"
 #include "buffer/event_output.h"
+#include "conn/conn_filters.h"
 #include "loop/loop.h"
 #include "loop/user_timers.h"
 #include "tls/engine.h"
@@ -96,6 +98,13 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
   uint8_t* read_buffer() noexcept { return read_buffer_.get() + kFrontBytes; }
   // Opened when it is needed first; null if memory ran out.
   TlsEngine* tls_engine() noexcept { return tls_engine_.open() ? &tls_engine_ : nullptr; }
+  // Made when they are needed first; null if memory ran out.
+  FilterBuffers* filter_buffers() noexcept {
+    if (filter_buffers_ == nullptr) {
+      filter_buffers_.reset(new (std::nothrow) FilterBuffers(kFrontBytes));
+    }
+    return filter_buffers_.get();
+  }
   // The time that handshakes have used in this turn.
   uint64_t handshake_ns() const noexcept { return handshake_ns_; }
   void count_handshake_time(uint64_t ns) noexcept { handshake_ns_ += ns; }
@@ -117,6 +126,7 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
   BlockPool blocks_;
   EventOutput event_output_;
   TlsEngine tls_engine_;
+  std::unique_ptr<FilterBuffers> filter_buffers_;
   uint64_t handshake_ns_ = 0;
   std::unique_ptr<uint8_t[]> read_buffer_;
   LoopTenant* first_tenant_ = nullptr;

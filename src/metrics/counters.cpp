@@ -37,6 +37,7 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.tls_resumed += counters.tls_resumed.get();
   metrics.tls_failures += counters.tls_failures.get();
   metrics.refused_by_handshakes += counters.refused_by_handshakes.get();
+  metrics.filter_errors += counters.filter_errors.get();
 }
 
 }  // namespace tcpkit

@@ -57,6 +57,7 @@ struct alignas(64) LoopCounters {
   Counter tls_resumed;
   Counter tls_failures;
   Counter refused_by_handshakes;
+  Counter filter_errors;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.
