@@ -101,7 +101,11 @@ bool Conn::attach() noexcept {
 void Conn::open(Transport transport) noexcept {
   in_event_ = true;
   is_tls_wanted_ = transport == Transport::kTls;
-  if (!expect_proxy_header()) begin_transport();
+  if (host_.dialler() != nullptr) {
+    begin_dialled();
+  } else if (!expect_proxy_header()) {
+    begin_transport();
+  }
   end_event();
 }
 
@@ -109,6 +113,7 @@ void Conn::open(Transport transport) noexcept {
 void Conn::announce() noexcept {
   const ConnConfig& config = host_.config();
   announced_.store(true, std::memory_order_release);
+  if (host_.dialler() != nullptr) host_.dialler()->conn_opened();
   if (timeouts_.watch_writes()) timeouts_.note_write(host_.loop().now_ms());
   if (timeouts_.watch_reads() || timeouts_.watch_rate()) begin_reading_time();
   try {
@@ -121,6 +126,7 @@ void Conn::announce() noexcept {
   } catch (...) {
     callback_threw();
   }
+  if (host_.dialler() != nullptr) host_.dialler()->conn_announced();
 }
 
 // ---- State ----
@@ -337,11 +343,12 @@ void Conn::finish_close() noexcept {
   host_.slab().unlist(*this);
   if (host_.draining()) count_drained();
   if (host_.config().framing != nullptr) host_.config().framing->close_state(framer_);
-  run_close_handlers(close_info());
+  tell_end(close_info());
   ended_ = true;
   user_data_ = UserData();
   if (tls_ != nullptr) tls_->end();
   host_.conn_gone(counted_peer());
+  if (host_.dialler() != nullptr) host_.dialler()->conn_gone();
   release();
 }
 

@@ -57,6 +57,9 @@ struct alignas(64) LoopCounters {
   Counter tls_resumed;
   Counter tls_failures;
   Counter refused_by_handshakes;
+  Counter connects;
+  Counter connect_failures;
+  Counter reconnects;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.
