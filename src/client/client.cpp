@@ -66,8 +66,8 @@ Status Client::begin_series(const char* text, DialWait* wait) {
   tcpkit_address address = TCPKIT_ADDRESS_INIT;
   const Status status = check_address(text, address);
   if (status != TCPKIT_OK) return status;
-  std::string name = given_server_name_;
-  if (name.empty() && address.network != TCPKIT_NETWORK_UNIX) name = certificate_name(address.host);
+  const bool has_host = given_server_name_.empty() && address.network != TCPKIT_NETWORK_UNIX;
+  std::string name = certificate_name(has_host ? address.host : given_server_name_.c_str());
   auto job = std::make_unique<ConnectJob>(*this, address, text, std::move(name));
   const Lock lock(mutex_);
   if (freed_ != Freed::kNo) return fail(TCPKIT_E_NOT_RUNNING, "client: it was freed");
