@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -35,7 +36,8 @@ class Writer {
 
 void write_line(bool is_ip, bool v4, const ProxyEndpoint& source, const ProxyEndpoint& destination,
                 EncodedProxyHeader& header) noexcept {
-  char line[kMostProxyLineBytes + 1] = "PROXY UNKNOWN\r\n";
+  // The compiler does not know how long the texts of addresses can be, so there is room for more.
+  char line[2 * kMostProxyLineBytes] = "PROXY UNKNOWN\r\n";
   if (is_ip) {
     char source_text[INET6_ADDRSTRLEN] = {};
     char destination_text[INET6_ADDRSTRLEN] = {};
@@ -45,7 +47,7 @@ void write_line(bool is_ip, bool v4, const ProxyEndpoint& source, const ProxyEnd
     std::snprintf(line, sizeof line, "PROXY %s %s %s %u %u\r\n", v4 ? "TCP4" : "TCP6", source_text,
                   destination_text, unsigned{source.port}, unsigned{destination.port});
   }
-  Writer(header).put(line, std::strlen(line));
+  Writer(header).put(line, std::min(std::strlen(line), kMostProxyLineBytes));
 }
 
 void write_binary(bool is_ip, bool v4, const ProxyEndpoint& source,
