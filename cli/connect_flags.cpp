@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "flag_set.h"
+
 namespace tcpkit::cli {
 namespace {
 
@@ -17,6 +19,7 @@ struct OptionGroup {
 };
 // In the order of the help. A client option that is not here is shown under kOtherGroup.
 constexpr std::array kGroups = {
+    OptionGroup{kProgramGroup, {"log_level"}},
     OptionGroup{"Connecting",
                 {"connect_timeout_ms", "attempt_delay_ms", "local_address", "reconnect",
                  "reconnect_min_ms", "reconnect_max_ms", "max_attempts"}},
