@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles every C and C++ block of README.md and docs/tls.md as printed, runs those that are whole
+"""Compiles every C and C++ block of README.md, docs/tls.md and docs/clients.md as printed, runs those that are whole
 programs on a free port and has them echo a line; shell blocks must parse and name commands of ./dev
 that exist."""
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tracked_files import ROOT
 
-DOCUMENTS = ("README.md", "docs/tls.md")
+DOCUMENTS = ("README.md", "docs/tls.md", "docs/clients.md")
 LANGUAGES = {"c": ("cc", "-std=c99", ".c"), "cpp": ("cxx", "-std=c++20", ".cpp")}
 PORT = re.compile(r'(?<=:)\d{4,5}(?=")')
 PATIENCE_S = 10
