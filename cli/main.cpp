@@ -3,16 +3,18 @@
 #include <csignal>
 #include <exception>
 
+#include "connect.h"
 #include "serve.h"
 
 namespace tcpkit::cli {
 namespace {
 
 ExitStatus run_program(int argument_count, char** arguments) {
-  CLI::App program("TCP servers with framing, limits and metrics", "tcpkit");
+  CLI::App program("TCP servers and clients with framing, limits and metrics", "tcpkit");
   program.set_version_flag("--version", std::string("tcpkit ") + tcpkit_version_text());
   program.require_subcommand(1);
   const ServeCommand serve_command(program);
+  const ConnectCommand connect_command(program);
   try {
     program.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
@@ -20,9 +22,11 @@ ExitStatus run_program(int argument_count, char** arguments) {
       return program.exit(error) == 0 ? kExitOk : kExitFailure;
     }
     print_error(error.what());
-    print_error("see `tcpkit serve --help`");
+    print_error(connect_command.was_given() ? "see `tcpkit connect --help`"
+                                            : "see `tcpkit serve --help`");
     return kExitUsage;
   }
+  if (connect_command.was_given()) return connect(connect_command.arguments());
   return serve(serve_command.arguments());
 }
 

@@ -3,14 +3,11 @@
 #include "serve_arguments.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
+
+#include "serve_flags.h"
 
 namespace tcpkit::cli {
 namespace {
-
-constexpr const char* kProgramGroup = "Program options";
-constexpr size_t kHelpColumn = 34;  // fits "--read-buffer-size" with its syntax
 
 constexpr const char* kFooter =
     "Every option is also taken from the environment, where no flag is given:\n"
@@ -25,23 +22,6 @@ constexpr const char* kFooter =
     "  tcpkit serve discard --listen tcp://:7000 --listen unix:///run/x.sock\n"
     "  tcpkit serve echo --listen tcp://:7443 --tls-cert chain.pem --tls-key key.pem\n"
     "  tcpkit serve echo --listen tcp://127.0.0.1:7443 --tls-self-signed";
-
-// CLI11 would print `--loops N=2 (Env:...)`; the default belongs behind the sentence.
-class TableFormatter : public CLI::Formatter {
- public:
-  TableFormatter() { column_width(kHelpColumn); }
-
-  std::string make_option_opts(const CLI::Option* option) const override {
-    const bool needs_value = option->get_expected_min() > 0;
-    return needs_value ? " " + option->get_type_name() : option->get_option_text();
-  }
-
-  std::string make_option_desc(const CLI::Option* option) const override {
-    const std::string default_text = option->get_default_str();
-    if (default_text.empty()) return option->get_description();
-    return option->get_description() + " [" + default_text + "]";
-  }
-};
 
 // A validator of CLI11: text that says what is wrong, or nothing.
 std::string refuse_unknown_service(const std::string& text) {
@@ -59,28 +39,12 @@ void append_addresses(const std::string& text, std::vector<std::string>& address
   }
 }
 
-// What was given for a flag, in its order.
-std::vector<OptionText> texts_of(const FlagSpec& spec, const CLI::Option& option) {
-  std::vector<OptionText> texts;
-  for (const std::string& result : option.results()) {
-    // CLI11 says "true" for a flag that stands alone.
-    const bool is_bare = spec.bare_text != nullptr && result == "true";
-    texts.push_back({spec.key, is_bare ? spec.bare_text : result, spec.name});
-  }
-  if (!texts.empty()) return texts;
-  if (const char* text = std::getenv(spec.variable.c_str())) {
-    texts.push_back({spec.key, text, spec.variable});
-  }
-  return texts;
-}
-
 }  // namespace
 
 ServeCommand::ServeCommand(CLI::App& program)
-    : command_(program.add_subcommand("serve", "Serve connections until SIGINT or SIGTERM")) {
-  command_->formatter(std::make_shared<TableFormatter>());
+    : command_(program.add_subcommand("serve", "Serve connections until SIGINT or SIGTERM")),
+      flags_(*command_, serve_flags()) {
   command_->footer(kFooter);
-  command_->get_help_ptr()->group(kProgramGroup);
   service_ = command_->add_option("SERVICE", "echo: answer what arrives; discard: only count it")
                  ->type_name("echo|discard")
                  ->check(refuse_unknown_service)
@@ -88,26 +52,6 @@ ServeCommand::ServeCommand(CLI::App& program)
   quiet_ = command_->add_flag("-q,--quiet")
                ->description("Print nothing but the error that ends the program")
                ->group(kProgramGroup);
-  for (const FlagSpec& spec : serve_flags()) flags_.push_back({spec, add_flag(spec)});
-}
-
-CLI::Option* ServeCommand::add_flag(const FlagSpec& spec) {
-  CLI::Option* option = nullptr;
-  if (spec.bare_text == nullptr) {
-    option = command_->add_option(spec.name)
-                 ->type_name(spec.info.value_syntax)
-                 ->expected(1)
-                 ->allow_extra_args(false);
-  } else {
-    option = command_->add_flag(spec.name)->option_text(std::string("[=") + spec.info.value_syntax +
-                                                        "]");
-  }
-  const bool repeatable = spec.name == "--listen";
-  return option->description(spec.info.help)
-      ->default_str(spec.info.default_text)
-      ->group(spec.group)
-      ->multi_option_policy(repeatable ? CLI::MultiOptionPolicy::TakeAll
-                                       : CLI::MultiOptionPolicy::TakeLast);
 }
 
 ServeArguments ServeCommand::arguments() const {
@@ -115,17 +59,15 @@ ServeArguments ServeCommand::arguments() const {
   const auto service = service_->as<std::string>();
   arguments.service = service == "echo" ? Service::kEcho : Service::kDiscard;
   arguments.verbosity = quiet_->count() > 0 ? Verbosity::kQuiet : Verbosity::kNormal;
-  for (const auto& [spec, option] : flags_) {
-    for (const OptionText& given : texts_of(spec, *option)) {
-      if (spec.key == "listen") {
-        append_addresses(given.text, arguments.listen);
-      } else if (spec.target == FlagTarget::kServer) {
-        arguments.options.push_back(given);
-      } else if (spec.target == FlagTarget::kTls) {
-        arguments.tls.options.push_back(given);
-      } else {
-        arguments.tls.program_options.push_back(given);
-      }
+  for (const auto& [target, option] : flags_.given()) {
+    if (option.key == "listen") {
+      append_addresses(option.text, arguments.listen);
+    } else if (target == FlagTarget::kServer) {
+      arguments.options.push_back(option);
+    } else if (target == FlagTarget::kTls) {
+      arguments.tls.options.push_back(option);
+    } else {
+      arguments.tls.program_options.push_back(option);
     }
   }
   return arguments;

@@ -6,24 +6,11 @@
 #include <vector>
 
 #include "console.h"
-#include "serve_flags.h"
+#include "flag_set.h"
 
 namespace tcpkit::cli {
 
 enum class Service { kEcho, kDiscard };
-
-// One option as the user wrote it.
-struct OptionText {
-  std::string key;     // "max_packet_size"
-  std::string text;    // "64k"
-  std::string origin;  // "--max-packet-size" or "TCPKIT_MAX_PACKET_SIZE"
-};
-
-// What was said about TLS. If nothing was, connections are plain.
-struct TlsArguments {
-  std::vector<OptionText> options;          // for tcpkit_tls_options_set
-  std::vector<OptionText> program_options;  // kPassphraseFileKey and so on; the last one wins
-};
 
 struct ServeArguments {
   Service service = Service::kEcho;
@@ -42,17 +29,10 @@ class ServeCommand {
   ServeArguments arguments() const;
 
  private:
-  struct Flag {
-    FlagSpec spec;
-    CLI::Option* option;  // owned by the program
-  };
-
-  CLI::Option* add_flag(const FlagSpec& spec);
-
   CLI::App* command_;  // owned by the program
   CLI::Option* quiet_ = nullptr;
   CLI::Option* service_ = nullptr;
-  std::vector<Flag> flags_;
+  FlagSet flags_;
 };
 
 }  // namespace tcpkit::cli

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 #include <utility>
 
@@ -11,7 +10,6 @@ namespace tcpkit::cli {
 namespace {
 
 constexpr const char* kOtherGroup = "Other server options";
-constexpr const char* kTlsGroup = "TLS";
 
 struct OptionGroup {
   const char* title;
@@ -56,25 +54,11 @@ constexpr std::array<std::pair<std::string_view, const char*>, 7> kTlsNames = {{
 // Only clients have it.
 constexpr std::string_view kClientOnlyKey = "insecure_accept_any_certificate";
 
-std::string flag_name(std::string key) {
-  std::replace(key.begin(), key.end(), '_', '-');
-  return "--" + key;
-}
-
 std::string tls_flag_name(const std::string& key) {
   for (const auto& [own_key, name] : kTlsNames) {
     if (key == own_key) return name;
   }
   return flag_name("tls_" + key);
-}
-
-// "--max-packet-size" is TCPKIT_MAX_PACKET_SIZE in the environment.
-std::string variable_name(std::string name) {
-  name.erase(0, 2);
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char character) {
-    return character == '-' ? '_' : static_cast<char>(std::toupper(character));
-  });
-  return "TCPKIT_" + name;
 }
 
 const char* group_of(std::string_view key) {
@@ -103,28 +87,13 @@ void append_tls_options(std::vector<FlagSpec>& specs) {
   }
 }
 
-void append_program_flag(std::vector<FlagSpec>& specs, tcpkit_option_info info,
-                         const char* bare_text) {
-  const std::string name = flag_name(info.key);
-  specs.push_back(
-      {FlagTarget::kProgram, info.key, name, variable_name(name), kTlsGroup, info, bare_text});
-}
-
 void append_program_flags(std::vector<FlagSpec>& specs) {
-  constexpr uint32_t kSize = sizeof(tcpkit_option_info);
-  append_program_flag(specs,
-                      {kSize, 0, kPassphraseFileKey, "FILE", "none",
-                       "File whose first line is the passphrase of encrypted keys."},
-                      nullptr);
-  append_program_flag(
-      specs,
-      {kSize, 0, kWatchKey, "on|off", "off",
+  specs.push_back(passphrase_flag());
+  specs.push_back(program_flag(
+      {sizeof(tcpkit_option_info), 0, kWatchKey, "on|off", "off",
        "Load the files again when they change; what cannot be used leaves the old in force."},
-      "on");
-  append_program_flag(specs,
-                      {kSize, 0, kKeyLogKey, "FILE", "none",
-                       "Append the secrets of connections (SSLKEYLOGFILE), to decrypt captures."},
-                      nullptr);
+      "on"));
+  specs.push_back(key_log_flag());
 }
 
 void append_server_options(std::vector<FlagSpec>& specs) {

@@ -44,6 +44,10 @@ ExitStatus TlsSetup::load(const TlsArguments& arguments) {
   if (std::none_of(arguments.options.begin(), arguments.options.end(), is_certificate)) {
     return refuse_missing_certificate(arguments);
   }
+  return load_for_client(arguments);
+}
+
+ExitStatus TlsSetup::load_for_client(const TlsArguments& arguments) {
   const ExitStatus refused = take_program_options(arguments);
   return refused != kExitOk ? refused : create(arguments);
 }

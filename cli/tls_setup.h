@@ -1,17 +1,18 @@
-// TLS of `tcpkit serve`: what the user wrote becomes credentials, with the files beside them.
+// TLS of the program: what the user wrote becomes credentials, with the files beside them.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "console.h"
+#include "flag_set.h"
 #include "key_log.h"
-#include "serve_arguments.h"
 #include "tls_watch.h"
 
 namespace tcpkit::cli {
 
-// Must live longer than the server that uses its credentials: they call back into it.
+// Must live longer than the server or client that uses its credentials: they call back into it.
 class TlsSetup {
  public:
   explicit TlsSetup(Console& console) : console_(console) {}
@@ -20,6 +21,8 @@ class TlsSetup {
 
   // Loads what was asked for, and prints what cannot be used.
   ExitStatus load(const TlsArguments& arguments);
+  // The same for a client, which needs no certificate.
+  ExitStatus load_for_client(const TlsArguments& arguments);
   // NULL: connections are plain.
   tcpkit_tls* credentials() const { return tls_.get(); }
   // Watches the files, if that was asked for.

@@ -1,5 +1,5 @@
-/* tcpkit: TCP and TLS servers with framing, back-pressure, limits and metrics on libuv. The C
- * interface.
+/* tcpkit: TCP and TLS servers and clients with framing, back-pressure, limits and metrics on
+ * libuv. The C interface.
  *
  * Rules that hold for every declaration (docs/abi.md has the reasons):
  *  - Whatever can fail returns a tcpkit_status: TCPKIT_OK (0) or a negative number; only sends have
@@ -83,12 +83,13 @@ enum {
   TCPKIT_E_NOT_SUPPORTED = -108, /* this build or this system cannot do that */
 
   TCPKIT_E_CLOSED = -201, /* the connection is closing or closed, or its write side is shut down */
-  TCPKIT_E_ALREADY_RUNNING = -202, /* the server was started already and has not stopped */
-  TCPKIT_E_NOT_RUNNING = -203,     /* the server or the loop is not running */
-  TCPKIT_E_NOT_FOUND = -204,       /* there is no such thing, or no longer */
-  TCPKIT_E_FORKED = -205,          /* the object belongs to the parent process */
-  TCPKIT_E_END = -206,             /* the peer ended its stream; nothing more can be read */
-  TCPKIT_E_CANCELLED = -207,       /* what was waited for was cancelled */
+  /** the server or loop was started already and has not stopped, or the client is connected */
+  TCPKIT_E_ALREADY_RUNNING = -202,
+  TCPKIT_E_NOT_RUNNING = -203, /* the server or the loop is not running */
+  TCPKIT_E_NOT_FOUND = -204,   /* there is no such thing, or no longer */
+  TCPKIT_E_FORKED = -205,      /* the object belongs to the parent process */
+  TCPKIT_E_END = -206,         /* the peer ended its stream; nothing more can be read */
+  TCPKIT_E_CANCELLED = -207,   /* what was waited for was cancelled */
 
   TCPKIT_E_NO_MEMORY = -301,      /* an allocation failed */
   TCPKIT_E_TOO_MANY_FILES = -302, /* the process or the system is out of descriptors */
@@ -183,7 +184,8 @@ TCPKIT_API int32_t tcpkit_last_error_errno(void);
 typedef struct tcpkit_server tcpkit_server; /* a server: loops, listeners and their connections */
 typedef struct tcpkit_conn tcpkit_conn;     /* one connection; reference counted */
 typedef struct tcpkit_buffer tcpkit_buffer; /* bytes that many sends may share; reference counted */
-typedef struct tcpkit_loop tcpkit_loop;     /* one event loop thread; lives as long as its server */
+typedef struct tcpkit_client tcpkit_client; /* a client: one connection at a time, and the next */
+typedef struct tcpkit_loop tcpkit_loop;     /* one event loop: a server's, a client's or your own */
 typedef struct tcpkit_framer tcpkit_framer; /* cuts a byte stream into packets, without any I/O */
 typedef struct tcpkit_tls tcpkit_tls;       /* certificates, keys, trust and settings of TLS */
 
@@ -862,9 +864,9 @@ TCPKIT_API size_t tcpkit_buffer_size(const tcpkit_buffer *buffer);
 
 /* ---- Metrics ------------------------------------------------------------------------------- */
 
-/** What a server did since it was created. Totals are exact and live, and are kept across stop and
- *  start. Bytes are those that the kernel took or gave: of TLS those inside, with filters those
- *  that the filters take and make. */
+/** What a server or client did since it was created. Totals are exact and live, and are kept across
+ *  stop and start, connections and reconnects. Bytes are those that the kernel took or gave: of TLS
+ *  those inside, with filters those that the filters take and make. */
 typedef struct tcpkit_metrics {
   uint32_t struct_size;
   uint32_t reserved;      /* zero */
@@ -919,12 +921,15 @@ typedef struct tcpkit_metrics {
   uint64_t tls_handshakes_now;    /* under way now */
   uint64_t refused_by_handshakes; /* connections closed at once for max_handshakes */
   /* since 0.4 */
-  uint64_t filter_errors; /* connections that ended with TCPKIT_CLOSE_FILTER_ERROR */
+  uint64_t filter_errors;    /* connections that ended with TCPKIT_CLOSE_FILTER_ERROR */
+  uint64_t connects;         /* of clients: connections opened, TLS handshake included */
+  uint64_t connect_failures; /* of clients: attempts that failed or were given up */
+  uint64_t reconnects;       /* of clients: times that a connection was lost and is dialled again */
 } tcpkit_metrics;
 #define TCPKIT_METRICS_INIT                                                                      \
   {                                                                                              \
     sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                         \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -943,7 +948,7 @@ enum {
   TCPKIT_CLOSE_FRAME_TOO_BIG = 5, /* a packet was larger than max_packet_size */
   TCPKIT_CLOSE_FRAME_ERROR = 6,   /* the bytes broke the rules of the framing */
   TCPKIT_CLOSE_CALLBACK = 7,      /* a callback of yours threw */
-  TCPKIT_CLOSE_SHUTDOWN = 8,      /* the server was stopped */
+  TCPKIT_CLOSE_SHUTDOWN = 8,      /* the server or the loop was stopped, or the client freed */
                                   /** close_timeout_ms passed before everything was sent */
   TCPKIT_CLOSE_TIMEOUT = 9,
   TCPKIT_CLOSE_IO_ERROR = 10,     /* a system call failed; see sys_errno */
@@ -1004,13 +1009,33 @@ typedef void (*tcpkit_server_fn)(tcpkit_server *server, void *user_data);
 /** A posted task, or a timer that came due. */
 typedef void (*tcpkit_task_fn)(tcpkit_loop *loop, void *user_data);
 
-/** What a server calls. Every one may be NULL. The table is copied by tcpkit_server_create. */
+/** Why a client is not connected, and when it tries again. struct_size is that of the library. */
+typedef struct tcpkit_connect_info {
+  uint32_t struct_size;
+  /** why the attempt failed: TCPKIT_E_RESOLVE, _REFUSED, _TIMED_OUT, _UNREACHABLE, one of TLS...;
+   *  TCPKIT_E_CANCELLED if the client was closed or freed, TCPKIT_E_NOT_RUNNING if its loop ends.
+   *  In on_reconnect the status of the connection that was lost: TCPKIT_OK for an orderly end */
+  tcpkit_status status;
+  int32_t sys_errno; /* errno of the failed system call, else 0 */
+  int32_t tls_alert; /* number of the alert that was received or sent, else -1 */
+  /** names the address, everything that was tried, and what went wrong with it; never NULL */
+  const char *message;
+  uint64_t attempts;    /* that failed in a row, this one included; 0 in on_reconnect */
+  uint64_t retry_in_ms; /* until the next attempt; TCPKIT_UNLIMITED: none follows by itself */
+} tcpkit_connect_info;
+/** A client could not connect, or has lost its connection; info is borrowed until the callback
+ *  returns. */
+typedef void (*tcpkit_connect_fn)(tcpkit_client *client, const tcpkit_connect_info *info,
+                                  void *user_data);
+
+/** What a server or a client calls. Every one may be NULL. The table is copied by the create call.
+ *  The same table does for both ends of a protocol. */
 typedef struct tcpkit_handlers {
   uint32_t struct_size;
   uint32_t reserved; /* zero */
-  /** a connection was accepted, its PROXY header read and its TLS handshake done if there are such;
-   *  first callback of a connection, except that one whose header or handshake fails has on_close
-   *  only */
+  /** a connection was accepted or made, its PROXY header read and its TLS handshake done if there
+   *  are such; first callback of a connection, except that one that a server accepted and whose
+   *  header or handshake fails has on_close only */
   tcpkit_conn_fn on_open;
   tcpkit_data_fn on_data;   /* bytes arrived; only without framing */
   tcpkit_data_fn on_packet; /* a packet arrived; only with framing */
@@ -1029,11 +1054,17 @@ typedef struct tcpkit_handlers {
   tcpkit_conn_fn on_drain;
   /* since 0.3 */
   tcpkit_conn_fn on_tls; /* the handshake that tcpkit_conn_start_tls began is done */
+  /* since 0.4; clients only; Thread: the loop of the client */
+  /** an attempt failed before there was a connection, so no on_open and no on_close tell of it. If
+   *  retry_in_ms is TCPKIT_UNLIMITED, it was the last one, and the client may connect again */
+  tcpkit_connect_fn on_connect_failed;
+  /** the connection, whose on_close has just returned, was lost, and the next attempt follows */
+  tcpkit_connect_fn on_reconnect;
 } tcpkit_handlers;
 #define TCPKIT_HANDLERS_INIT                                                                      \
   {                                                                                               \
     sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-        NULL                                                                                      \
+        NULL, NULL, NULL                                                                          \
   }
 
 /** Sets up a table like TCPKIT_HANDLERS_INIT does. NULL is ignored.
@@ -1646,6 +1677,158 @@ TCPKIT_API size_t tcpkit_server_loop_count(const tcpkit_server *server);
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_loop *tcpkit_server_loop(tcpkit_server *server, size_t index);
 
+/* ---- Client -------------------------------------------------------------------------------- */
+
+/** Whether a client begins its connections with a PROXY protocol header. */
+typedef int32_t tcpkit_send_proxy;
+enum {
+  TCPKIT_SEND_PROXY_DEFAULT = 0, /* TCPKIT_SEND_PROXY_OFF */
+  TCPKIT_SEND_PROXY_OFF = 1,
+  TCPKIT_SEND_PROXY_V1 = 2, /* a line of text */
+  TCPKIT_SEND_PROXY_V2 = 3  /* binary */
+};
+
+/** Settings of a client; zero means the default. The names of the fields of text, numbers and
+ *  switches are also the keys of tcpkit_client_options_set. What has the name of a server's option
+ *  means the same. Texts are borrowed until create copies them. */
+typedef struct tcpkit_client_options {
+  uint32_t struct_size;
+  /** after an attempt that failed, or a connection that ended, the next attempt follows; default
+   *  off */
+  tcpkit_switch reconnect;
+  tcpkit_framing framing;   /* how packets are cut; default TCPKIT_FRAMING_NONE */
+  size_t max_packet_size;   /* bytes of one packet; default 1 MiB; TCPKIT_UNLIMITED_SIZE */
+  tcpkit_oversize oversize; /* what happens to larger ones; default close */
+  tcpkit_switch
+      deliver_tail; /* give what follows the last whole packet to on_packet; default off */
+  /** most bytes per read; default 512 KiB; at most what the loop has */
+  size_t read_buffer_size;
+  uint64_t read_quantum_ms;  /* default 10; TCPKIT_UNLIMITED */
+  size_t high_watermark;     /* default 1 MiB; TCPKIT_UNLIMITED_SIZE */
+  size_t low_watermark;      /* default a quarter of high_watermark; at most that */
+  size_t max_queued_bytes;   /* default 64 MiB; TCPKIT_UNLIMITED_SIZE */
+  uint64_t idle_timeout_ms;  /* default TCPKIT_UNLIMITED; at most 2^31 - 1, like the next two */
+  uint64_t read_timeout_ms;  /* default TCPKIT_UNLIMITED */
+  uint64_t write_timeout_ms; /* default 60000; TCPKIT_UNLIMITED */
+  uint64_t close_timeout_ms; /* default 5000; TCPKIT_UNLIMITED */
+  uint64_t keep_alive_ms;    /* default 300000; TCPKIT_UNLIMITED: none */
+  uint64_t min_receive_rate; /* bytes per second; default: none; at most 2^30 */
+  uint64_t receive_rate_grace_ms; /* default 5000; at most 1800000 */
+  tcpkit_switch pause_above_high; /* default on */
+  tcpkit_switch no_delay;         /* TCP_NODELAY; default on */
+  size_t receive_buffer_size;     /* SO_RCVBUF in bytes; default: the system's */
+  size_t send_buffer_size;        /* SO_SNDBUF in bytes; default: the system's */
+  tcpkit_log_level log_level;     /* what reaches on_log; default warning */
+  tcpkit_send_proxy send_proxy;   /* PROXY header before everything else; default off */
+  /** who is said to connect, and to whom: "192.0.2.7:5000", "[2001:db8::7]:5000", as
+   *  tcpkit_conn_remote_address and tcpkit_conn_local_address write it, or "unix", which is told as
+   *  unknown; default: the two ends of the connection itself. Both or none */
+  const char *proxy_source;
+  const char *proxy_destination;
+  /** connections speak TLS with these credentials; create keeps a reference; default: plain */
+  tcpkit_tls *tls;
+  /** host name or IP address that the certificate must be for, sent as SNI if it is a name;
+   *  default: the host of the address */
+  const char *server_name;
+  /** where it runs: a loop of tcpkit_loop_create, or a running server's, such as the loop of the
+   *  connection that a proxy dials for; default: a thread of the client's own */
+  tcpkit_loop *loop;
+  const char *local_address; /* to connect from: "192.0.2.1:0", "[2001:db8::1]:0"; default: any */
+  /** for a whole attempt: resolution, every address, PROXY header and TLS; default 10000;
+   *  TCPKIT_UNLIMITED */
+  uint64_t connect_timeout_ms;
+  /** time that one address of a host is given before the next is tried besides it (RFC 8305);
+   *  default 250; 10 to 10000 */
+  uint64_t attempt_delay_ms;
+  /** reconnect: delay before the next attempt at first; it doubles with each, a random part of up
+   *  to half is taken off, and it begins anew after a connection that lasted reconnect_max_ms;
+   *  default 500 */
+  uint64_t reconnect_min_ms;
+  uint64_t reconnect_max_ms; /* the longest delay; default 30000; at least reconnect_min_ms */
+  uint64_t max_attempts;     /* that may fail in a row; default TCPKIT_UNLIMITED */
+} tcpkit_client_options;
+#define TCPKIT_CLIENT_OPTIONS_INIT                                                                \
+  {                                                                                               \
+    sizeof(tcpkit_client_options), 0, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0                 \
+  }
+
+/** Sets up options like TCPKIT_CLIENT_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_client_options_init(tcpkit_client_options *options);
+
+/** Sets one option from text, like tcpkit_server_options_set. text is borrowed until create for all
+ *  options of text. Returns TCPKIT_E_UNKNOWN_OPTION or TCPKIT_E_BAD_VALUE, whose message names key
+ *  and text, TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_options_set(tcpkit_client_options *options, const char *key,
+                                                   const char *text);
+
+/** Number of options that tcpkit_client_options_set knows.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API size_t tcpkit_client_option_count(void);
+
+/** Describes option number index, from 0. Returns TCPKIT_E_NOT_FOUND, TCPKIT_E_INVALID_ARGUMENT or
+ *  TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_option_at(size_t index, tcpkit_option_info *out_info);
+
+/** Creates a client that is not connected yet; without options.loop its thread begins. options and
+ *  handlers may be NULL; of the handlers on_metrics and on_drain are the server's alone. Free it
+ *  with tcpkit_client_free. Returns TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_STRUCT_SIZE,
+ *  TCPKIT_E_BAD_ADDRESS, TCPKIT_E_NO_MEMORY, TCPKIT_E_TOO_MANY_FILES or TCPKIT_E_IO.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_create(const tcpkit_client_options *options,
+                                              const tcpkit_handlers *handlers,
+                                              tcpkit_client **out_client);
+
+/** Ends the connection or the attempt at once, gives up, and frees the client, after its last
+ *  callback: on_close with TCPKIT_CLOSE_SHUTDOWN, or on_connect_failed with TCPKIT_E_CANCELLED. What
+ *  the kernel has not taken is lost: to send all of it, call tcpkit_client_close and wait for
+ *  on_close before. Inside a callback of its loop it returns at once, and the client frees itself
+ *  when that can be done. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_client_free(tcpkit_client *client);
+
+/** Begins to connect to "tcp://HOST:PORT", "tcp4://", "tcp6://", "unix:///PATH" or "unix://@NAME".
+ *  Exactly one of on_open and an on_connect_failed without a next attempt follows. Every address of
+ *  a host is tried, IPv6 and IPv4 in turn, the next one besides those under way; the first that
+ *  connects is taken. Returns TCPKIT_E_BAD_ADDRESS, TCPKIT_E_ALREADY_RUNNING while it is connected,
+ *  connecting or about to (until on_close or the last on_connect_failed begins, in which it may
+ *  connect again), TCPKIT_E_NOT_RUNNING if its loop does not run, TCPKIT_E_INVALID_ARGUMENT (also if
+ *  TLS has no name to verify), or TCPKIT_E_NO_MEMORY.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_connect(tcpkit_client *client, const char *address);
+
+/** Connects like tcpkit_client_connect and waits until that has succeeded, after on_open, or failed
+ *  for the last time. out_conn, which may be NULL, is retained for the caller. Returns what
+ *  tcpkit_client_connect does, the status of the failure, whose message names the address, what was
+ *  tried and the cause, or TCPKIT_E_WRONG_THREAD on the loop of the client.
+ *  Thread: any but its loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_dial(tcpkit_client *client, const char *address,
+                                            tcpkit_conn **out_conn);
+
+/** The open connection of a client, retained for the caller. Returns TCPKIT_E_NOT_FOUND while there
+ *  is none, or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_conn(tcpkit_client *client, tcpkit_conn **out_conn);
+
+/** Closes the connection like tcpkit_conn_close, or gives up the attempt (on_connect_failed tells
+ *  TCPKIT_E_CANCELLED), and does not reconnect. Returns TCPKIT_OK also if there is nothing to close,
+ *  or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_close(tcpkit_client *client);
+
+/** Takes a snapshot of the metrics; out_metrics->struct_size must be set. Returns
+ *  TCPKIT_E_INVALID_ARGUMENT or TCPKIT_E_STRUCT_SIZE.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_client_metrics(const tcpkit_client *client,
+                                               tcpkit_metrics *out_metrics);
+
+/** Loop that the callbacks of a client run on, for tasks and timers; valid as long as the client.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_loop *tcpkit_client_loop(tcpkit_client *client);
+
 /* ---- Connection ---------------------------------------------------------------------------- */
 
 /** Adds a reference and returns conn: the handle stays valid after its callbacks, until
@@ -1657,11 +1840,12 @@ TCPKIT_API tcpkit_conn *tcpkit_conn_retain(tcpkit_conn *conn);
  *  Thread: any. Since: 0.1. */
 TCPKIT_API void tcpkit_conn_release(tcpkit_conn *conn);
 
-/** Id of a connection, unique in its server and never used again; never 0.
+/** Id of a connection, unique in its server or client and never used again; never 0.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API uint64_t tcpkit_conn_id(const tcpkit_conn *conn);
 
-/** Loop on which the callbacks of this connection run; valid as long as the server.
+/** Loop on which the callbacks of this connection run; valid as long as the server, or as the loop
+ *  of its client.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_loop *tcpkit_conn_loop(const tcpkit_conn *conn);
 
@@ -1690,7 +1874,7 @@ TCPKIT_API tcpkit_status tcpkit_conn_proxy_tlv(const tcpkit_conn *conn, uint32_t
 TCPKIT_API size_t tcpkit_conn_local_address(const tcpkit_conn *conn, char *buffer,
                                             size_t buffer_size);
 
-/** When the connection was accepted, in milliseconds since 1970-01-01 UTC.
+/** When the connection was accepted or made, in milliseconds since 1970-01-01 UTC.
  *  Thread: any. Since: 0.1. */
 TCPKIT_API uint64_t tcpkit_conn_connected_at_ms(const tcpkit_conn *conn);
 
@@ -1838,6 +2022,54 @@ TCPKIT_API tcpkit_status tcpkit_conn_post(tcpkit_conn *conn, tcpkit_conn_fn task
                                           tcpkit_free_fn user_data_free);
 
 /* ---- Loop ---------------------------------------------------------------------------------- */
+
+/** Settings of a loop of your own; zero means the default. */
+typedef struct tcpkit_loop_options {
+  uint32_t struct_size;
+  tcpkit_log_level log_level; /* what reaches on_log; default warning */
+  size_t read_buffer_size;    /* most bytes per read; default 512 KiB; 1 KiB to 64 MiB */
+  tcpkit_log_fn on_log;       /* may be NULL; Thread: any; must not call back into tcpkit */
+  void *user_data;            /* of on_log */
+  tcpkit_free_fn user_data_free;
+} tcpkit_loop_options;
+#define TCPKIT_LOOP_OPTIONS_INIT \
+  { sizeof(tcpkit_loop_options), 0, 0, NULL, NULL, NULL }
+
+/** Sets up options like TCPKIT_LOOP_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_loop_options_init(tcpkit_loop_options *options);
+
+/** Creates a loop for clients, tasks and timers. It takes them from now on and runs them once
+ *  tcpkit_loop_start or tcpkit_loop_run is called. options may be NULL. Free it with
+ *  tcpkit_loop_free. Returns TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_STRUCT_SIZE, TCPKIT_E_NO_MEMORY,
+ *  TCPKIT_E_TOO_MANY_FILES or TCPKIT_E_IO.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_loop_create(const tcpkit_loop_options *options,
+                                            tcpkit_loop **out_loop);
+
+/** Runs a created loop on a thread of its own, and returns. It can be run once. Returns
+ *  TCPKIT_E_ALREADY_RUNNING, TCPKIT_E_NOT_RUNNING after its stop, TCPKIT_E_NO_MEMORY,
+ *  TCPKIT_E_IO, or TCPKIT_E_INVALID_ARGUMENT if it is the loop of a server or client.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_loop_start(tcpkit_loop *loop);
+
+/** Runs a created loop on this thread until tcpkit_loop_stop, and returns after its last callback.
+ *  Signals are left to the caller. Returns what tcpkit_loop_start does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_loop_run(tcpkit_loop *loop);
+
+/** Ends the run of a created loop, for good: connections of clients on it end with
+ *  TCPKIT_CLOSE_SHUTDOWN, attempts with TCPKIT_E_NOT_RUNNING, its timers are freed. Returns after the
+ *  last callback; on the loop itself it only begins all that. Returns TCPKIT_OK also if it has
+ *  stopped already, or TCPKIT_E_INVALID_ARGUMENT if it is the loop of a server or client.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_loop_stop(tcpkit_loop *loop);
+
+/** Stops a created loop and frees it; clients on it stay valid and answer TCPKIT_E_NOT_RUNNING. On
+ *  the loop itself it returns at once, and the loop frees itself when that can be done. NULL, and
+ *  the loop of a server or client, are ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_loop_free(tcpkit_loop *loop);
 
 /** Runs task on the thread of loop, soon and exactly once. Returns TCPKIT_E_NOT_RUNNING,
  *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.

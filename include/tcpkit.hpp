@@ -1653,11 +1653,169 @@ inline void Strategy::on_start(ServerRef) {}
 inline void Strategy::on_metrics(ServerRef, const Metrics &) {}
 inline void Strategy::on_stop(ServerRef) {}
 
+// ---- Client ------------------------------------------------------------------------------------
+
+using ConnectInfo = tcpkit_connect_info;
+
+// Settings of a client, as in tcpkit_client_options, where each is described; zero means the
+// default.
+struct ClientOptions {
+  tcpkit_framing framing = TCPKIT_FRAMING_INIT;
+  std::size_t max_packet_size = 0;
+  tcpkit_oversize oversize = 0;
+  tcpkit_switch deliver_tail = 0;
+  std::size_t read_buffer_size = 0;
+  std::uint64_t read_quantum_ms = 0;
+  std::size_t high_watermark = 0;
+  std::size_t low_watermark = 0;
+  std::size_t max_queued_bytes = 0;
+  std::uint64_t idle_timeout_ms = 0;
+  std::uint64_t read_timeout_ms = 0;
+  std::uint64_t write_timeout_ms = 0;
+  std::uint64_t close_timeout_ms = 0;
+  std::uint64_t keep_alive_ms = 0;
+  std::uint64_t min_receive_rate = 0;
+  std::uint64_t receive_rate_grace_ms = 0;
+  tcpkit_switch pause_above_high = 0;
+  tcpkit_switch no_delay = 0;
+  std::size_t receive_buffer_size = 0;
+  std::size_t send_buffer_size = 0;
+  tcpkit_log_level log_level = 0;
+  tcpkit_send_proxy send_proxy = 0;
+  std::string proxy_source{};
+  std::string proxy_destination{};
+  std::shared_ptr<Tls> tls{};
+  std::string server_name{};
+  LoopRef loop{};  // empty: a thread of the client's own
+  std::string local_address{};
+  std::uint64_t connect_timeout_ms = 0;
+  std::uint64_t attempt_delay_ms = 0;
+  tcpkit_switch reconnect = 0;
+  std::uint64_t reconnect_min_ms = 0;
+  std::uint64_t reconnect_max_ms = 0;
+  std::uint64_t max_attempts = 0;
+
+  // Sets one option from text: options.set("reconnect", "on").
+  inline void set(const std::string &key, const std::string &text);
+};
+
+// Descriptions of the options that ClientOptions::set knows.
+inline std::vector<tcpkit_option_info> client_option_infos() {
+  std::vector<tcpkit_option_info> infos(tcpkit_client_option_count());
+  for (std::size_t index = 0; index < infos.size(); ++index) {
+    infos[index] = TCPKIT_OPTION_INFO_INIT;
+    Status(tcpkit_client_option_at(index, &infos[index])).or_throw();
+  }
+  return infos;
+}
+
 namespace detail {
 
 class CoState;
 
-// The handlers of a server: the user_data of its callbacks, freed by the library.
+// Copies the fields that the options of C and C++ have in the same form, in either direction.
+template <class From, class To>
+void copy_plain_client_options(const From &from, To &to) {
+  to.framing = from.framing;
+  to.max_packet_size = from.max_packet_size;
+  to.oversize = from.oversize;
+  to.deliver_tail = from.deliver_tail;
+  to.read_buffer_size = from.read_buffer_size;
+  to.read_quantum_ms = from.read_quantum_ms;
+  to.high_watermark = from.high_watermark;
+  to.low_watermark = from.low_watermark;
+  to.max_queued_bytes = from.max_queued_bytes;
+  to.idle_timeout_ms = from.idle_timeout_ms;
+  to.read_timeout_ms = from.read_timeout_ms;
+  to.write_timeout_ms = from.write_timeout_ms;
+  to.close_timeout_ms = from.close_timeout_ms;
+  to.keep_alive_ms = from.keep_alive_ms;
+  to.min_receive_rate = from.min_receive_rate;
+  to.receive_rate_grace_ms = from.receive_rate_grace_ms;
+  to.pause_above_high = from.pause_above_high;
+  to.no_delay = from.no_delay;
+  to.receive_buffer_size = from.receive_buffer_size;
+  to.send_buffer_size = from.send_buffer_size;
+  to.log_level = from.log_level;
+  to.send_proxy = from.send_proxy;
+  to.connect_timeout_ms = from.connect_timeout_ms;
+  to.attempt_delay_ms = from.attempt_delay_ms;
+  to.reconnect = from.reconnect;
+  to.reconnect_min_ms = from.reconnect_min_ms;
+  to.reconnect_max_ms = from.reconnect_max_ms;
+  to.max_attempts = from.max_attempts;
+}
+
+// Calls visit(std::string, const char *) for each option of text.
+template <class Options, class Visit>
+void visit_client_texts(Options &options, tcpkit_client_options &raw, Visit visit) {
+  visit(options.proxy_source, raw.proxy_source);
+  visit(options.proxy_destination, raw.proxy_destination);
+  visit(options.server_name, raw.server_name);
+  visit(options.local_address, raw.local_address);
+}
+
+}  // namespace detail
+
+inline void ClientOptions::set(const std::string &key, const std::string &text) {
+  tcpkit_client_options raw = TCPKIT_CLIENT_OPTIONS_INIT;
+  detail::copy_plain_client_options(*this, raw);
+  Status(tcpkit_client_options_set(&raw, key.c_str(), text.c_str())).or_throw();
+  detail::copy_plain_client_options(raw, *this);
+  detail::visit_client_texts(*this, raw, [](std::string &mine, const char *&given) {
+    if (given != nullptr) mine = given;
+  });
+}
+
+// The calls that ClientRef and Client have in common.
+template <class Self>
+class ClientCalls {
+ public:
+  // Begins to connect; the handlers tell how that goes.
+  void connect(const std::string &address) const {
+    Status(tcpkit_client_connect(client(), address.c_str())).or_throw();
+  }
+  // Connects and waits until that has succeeded; throws what it failed with.
+  Conn dial(const std::string &address) const {
+    tcpkit_conn *conn = nullptr;
+    Status(tcpkit_client_dial(client(), address.c_str(), &conn)).or_throw();
+    return Conn::adopt(conn);
+  }
+  // The open connection; empty if there is none.
+  [[nodiscard]] Conn conn() const {
+    tcpkit_conn *conn = nullptr;
+    const Status status = tcpkit_client_conn(client(), &conn);
+    if (status == TCPKIT_E_NOT_FOUND) return {};
+    status.or_throw();
+    return Conn::adopt(conn);
+  }
+  // Closes the connection, or gives up the attempt, and does not reconnect.
+  void close() const { Status(tcpkit_client_close(client())).or_throw(); }
+  [[nodiscard]] Metrics metrics() const {
+    Metrics metrics = TCPKIT_METRICS_INIT;
+    Status(tcpkit_client_metrics(client(), &metrics)).or_throw();
+    return metrics;
+  }
+  [[nodiscard]] LoopRef loop() const { return LoopRef(tcpkit_client_loop(client())); }
+
+ private:
+  tcpkit_client *client() const { return static_cast<const Self *>(this)->get(); }
+};
+
+// A borrowed client, as callbacks get it.
+class ClientRef : public ClientCalls<ClientRef> {
+ public:
+  explicit ClientRef(tcpkit_client *client = nullptr) noexcept : client_(client) {}
+  explicit operator bool() const noexcept { return client_ != nullptr; }
+  [[nodiscard]] tcpkit_client *get() const noexcept { return client_; }
+
+ private:
+  tcpkit_client *client_;
+};
+
+namespace detail {
+
+// The handlers of a server or client: the user_data of its callbacks, freed by the library.
 struct Handlers {
   Callable<ConnRef> on_open;
   Callable<ConnRef, Bytes> on_data;
@@ -1681,6 +1839,8 @@ struct Handlers {
   [[nodiscard]] bool is_contradictory() const noexcept {
     return on_connection != nullptr && (on_open || on_data || on_packet || on_end || on_writable);
   }
+  Callable<ClientRef, const ConnectInfo &> on_connect_failed;
+  Callable<ClientRef, const ConnectInfo &> on_reconnect;
 
   // The C table for what is set. What is not stays NULL, which means something for on_end.
   tcpkit_handlers table() noexcept {
@@ -1696,6 +1856,8 @@ struct Handlers {
     if (on_drain) table.on_drain = call_drain;
     if (on_tls) table.on_tls = call_tls;
     if (add_coroutines != nullptr) add_coroutines(table);
+    if (on_connect_failed) table.on_connect_failed = call_connect_failed;
+    if (on_reconnect) table.on_reconnect = call_reconnect;
     table.user_data = this;
     table.user_data_free = free_box<Handlers>;
     return table;
@@ -1731,6 +1893,14 @@ struct Handlers {
     of(user_data).on_drain(ConnRef(conn));
   }
   static void call_tls(tcpkit_conn *conn, void *user_data) { of(user_data).on_tls(ConnRef(conn)); }
+  static void call_connect_failed(tcpkit_client *client, const tcpkit_connect_info *info,
+                                  void *user_data) {
+    of(user_data).on_connect_failed(ClientRef(client), *info);
+  }
+  static void call_reconnect(tcpkit_client *client, const tcpkit_connect_info *info,
+                             void *user_data) {
+    of(user_data).on_reconnect(ClientRef(client), *info);
+  }
   // Runs in the middle of any call, where nobody could catch: a line that cannot be logged is lost.
   static void call_log(tcpkit_log_level level, const char *message, void *user_data) noexcept try {
     of(user_data).on_log(level, message);
@@ -1926,6 +2096,157 @@ class Server : public ServerCalls<Server> {
   std::unique_ptr<detail::LazyServer> lazy_;
 };
 static_assert(sizeof(Server) == sizeof(void *), "an owner is one pointer");
+
+namespace detail {
+
+// What a Client points to; see LazyServer.
+class LazyClient {
+ public:
+  explicit LazyClient(const ClientOptions &options)
+      : options_(options), handlers_(std::make_unique<Handlers>()) {
+    if (options.framing.separator == nullptr) return;
+    separator_.assign(static_cast<const char *>(options.framing.separator),
+                      options.framing.separator_size);
+    options_.framing.separator = separator_.data();
+  }
+  ~LazyClient() {
+    tcpkit_client_free(client_.load());
+    // Only a client that tried to be created has seen to the framing's user_data.
+    const tcpkit_framing &framing = options_.framing;
+    if (handlers_ && framing.user_data_free != nullptr) framing.user_data_free(framing.user_data);
+  }
+  LazyClient(const LazyClient &) = delete;
+  LazyClient &operator=(const LazyClient &) = delete;
+
+  tcpkit_client *get() {
+    tcpkit_client *client = client_.load(std::memory_order_acquire);
+    if (client != nullptr) return client;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (failure_) throw Error(*failure_);
+    if (handlers_) create();
+    return client_.load(std::memory_order_relaxed);
+  }
+
+  Handlers &handlers() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (handlers_) return *handlers_;
+    throw Error(TCPKIT_E_ALREADY_RUNNING, "handlers are set before any other call of a client");
+  }
+
+ private:
+  void create() {
+    tcpkit_client_options options = TCPKIT_CLIENT_OPTIONS_INIT;
+    copy_plain_client_options(options_, options);
+    visit_client_texts(options_, options, [](const std::string &mine, const char *&given) {
+      given = text_or_null(mine);
+    });
+    if (options_.tls) options.tls = options_.tls->get();
+    options.loop = options_.loop.get();
+    const tcpkit_handlers handlers = handlers_.release()->table();
+    tcpkit_client *client = nullptr;
+    const Status status = tcpkit_client_create(&options, &handlers, &client);
+    if (!status.ok()) throw Error(failure_.emplace(status));
+    client_.store(client, std::memory_order_release);  // pairs with the acquire in get
+  }
+
+  std::mutex mutex_;  // create against the other calls, which may come from any thread
+  std::atomic<tcpkit_client *> client_{nullptr};
+  ClientOptions options_;
+  std::string separator_;
+  std::unique_ptr<Handlers> handlers_;  // empty once creating the C client was tried
+  std::optional<Error> failure_;        // why that failed; further calls fail in the same way
+};
+
+}  // namespace detail
+
+// A client. Set the handlers first: the first other call fixes them, and reports wrong options.
+// Besides those of Server that are about connections, the handlers take
+//   on_connect_failed(ClientRef, const ConnectInfo &)   on_reconnect(ClientRef, const ConnectInfo &)
+class Client : public ClientCalls<Client> {
+ public:
+  explicit Client(const ClientOptions &options = ClientOptions())
+      : lazy_(std::make_unique<detail::LazyClient>(options)) {}
+
+  template <class F>
+  void on_open(F &&handler) {
+    lazy_->handlers().on_open.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_data(F &&handler) {
+    lazy_->handlers().on_data.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_packet(F &&handler) {
+    lazy_->handlers().on_packet.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_end(F &&handler) {
+    lazy_->handlers().on_end.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_close(F &&handler) {
+    lazy_->handlers().on_close.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_log(F &&handler) {
+    lazy_->handlers().on_log.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_writable(F &&handler) {
+    lazy_->handlers().on_writable.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_tls(F &&handler) {
+    lazy_->handlers().on_tls.set(std::forward<F>(handler));
+  }
+  // An attempt failed; none follows by itself if info.retry_in_ms is TCPKIT_UNLIMITED.
+  template <class F>
+  void on_connect_failed(F &&handler) {
+    lazy_->handlers().on_connect_failed.set(std::forward<F>(handler));
+  }
+  // The connection was lost, and an attempt follows.
+  template <class F>
+  void on_reconnect(F &&handler) {
+    lazy_->handlers().on_reconnect.set(std::forward<F>(handler));
+  }
+
+  // The C handle, for calls of tcpkit.h.
+  [[nodiscard]] tcpkit_client *get() const { return lazy_->get(); }
+  [[nodiscard]] ClientRef ref() const { return ClientRef(get()); }
+
+ private:
+  std::unique_ptr<detail::LazyClient> lazy_;
+};
+static_assert(sizeof(Client) == sizeof(void *), "an owner is one pointer");
+
+// A loop of your own, for clients, tasks and timers; see tcpkit_loop_create. It must be freed after
+// what runs on it no longer needs it.
+class Loop {
+ public:
+  explicit Loop(std::size_t read_buffer_size = 0) {
+    tcpkit_loop_options options = TCPKIT_LOOP_OPTIONS_INIT;
+    options.read_buffer_size = read_buffer_size;
+    tcpkit_loop *loop = nullptr;
+    Status(tcpkit_loop_create(&options, &loop)).or_throw();
+    loop_.reset(loop);
+  }
+
+  void start() const { Status(tcpkit_loop_start(get())).or_throw(); }
+  // On this thread, until stop.
+  void run() const { Status(tcpkit_loop_run(get())).or_throw(); }
+  void stop() const { Status(tcpkit_loop_stop(get())).or_throw(); }
+
+  operator LoopRef() const noexcept { return LoopRef(get()); }
+  [[nodiscard]] LoopRef ref() const noexcept { return LoopRef(get()); }
+  [[nodiscard]] tcpkit_loop *get() const noexcept { return loop_.get(); }
+
+ private:
+  struct Free {
+    void operator()(tcpkit_loop *loop) const noexcept { tcpkit_loop_free(loop); }
+  };
+  std::unique_ptr<tcpkit_loop, Free> loop_;
+};
+static_assert(sizeof(Loop) == sizeof(void *), "an owner is one pointer");
 
 #if defined(TCPKIT_HPP_COROUTINES)
 

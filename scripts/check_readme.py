@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tracked_files import ROOT
 
-DOCUMENTS = ("README.md", "docs/tls.md", "docs/codecs.md", "docs/coroutines.md")
+DOCUMENTS = ("README.md", "docs/tls.md", "docs/clients.md", "docs/codecs.md", "docs/coroutines.md")
 LANGUAGES = {"c": ("cc", "-std=c99", ".c"), "cpp": ("cxx", "-std=c++20", ".cpp")}
 PORT = re.compile(r'(?<=:)\d{4,5}(?=")')
 FUNCTION = re.compile(r"^(static|void) .*\) \{$", re.M)

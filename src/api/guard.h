@@ -70,6 +70,10 @@ template <>
 inline constexpr uint32_t kFrozenSize<tcpkit_drain_report> = 40;
 template <>
 inline constexpr uint32_t kFrozenSize<tcpkit_tls_options> = 208;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_client_options> = 384;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_loop_options> = 40;
 
 // Copies a caller's struct over copy, which holds the INIT values: what struct_size does not cover
 // keeps them.

@@ -1,8 +1,7 @@
 // tcpkit_server_*, tcpkit_metrics_init, tcpkit_listen_options_init.
 #include "server/server.h"
 
-#include <cerrno>
-
+#include "api/conn_options.h"
 #include "api/guard.h"
 #include "api/text_out.h"
 #include "server/option_table.h"
@@ -64,22 +63,6 @@ Status make_config(Tables& tables, ServerSetup& setup) noexcept {
   return status;
 }
 
-// After this the framing owns its user data.
-Status make_framing(ServerSetup& setup) {
-  const tcpkit_framing& framing = setup.options.framing;
-  const bool none = framing.kind == TCPKIT_FRAMING_NONE &&
-                    (framing.struct_size == 0 || framing.struct_size >= sizeof framing);
-  if (none) {
-    Framing::free_user_data(framing);
-    return TCPKIT_OK;
-  }
-  std::unique_ptr<Framing> made;
-  const PacketLimits limits{setup.options.max_packet_size, setup.options.oversize};
-  const Status status = Framing::create(framing, limits, made);
-  setup.config->framing = std::move(made);
-  return status;
-}
-
 // Who may come in, and who may speak for others.
 Status make_limits(const tcpkit_server_options& options, ConnConfig& config) {
   const AdmissionLimits limits{options.max_connections_per_address,
@@ -100,10 +83,6 @@ Status make_limits(const tcpkit_server_options& options, ConnConfig& config) {
   return config.proxy.trusted.parse(options.proxy_trusted);
 }
 
-uint64_t ns_of(uint64_t ms) noexcept {
-  return ms > UINT64_MAX / 1'000'000 ? UINT64_MAX : ms * 1'000'000;
-}
-
 Status make_tls(const tcpkit_server_options& options, ConnConfig& config) {
   config.tls.or_plain = options.tls_or_plain == TCPKIT_ON;
   config.tls.handshake_timeout_ms = options.handshake_timeout_ms;
@@ -118,10 +97,6 @@ Status make_tls(const tcpkit_server_options& options, ConnConfig& config) {
   return fail(TCPKIT_E_INVALID_ARGUMENT, "options: tls has no certificate, which a server needs");
 }
 
-uint32_t timeout_of(uint64_t ms) noexcept {
-  return ms == TCPKIT_UNLIMITED ? TimeoutLimits::kNever : static_cast<uint32_t>(ms);
-}
-
 Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                   ServerSetup& setup) {
   Tables tables;
@@ -129,28 +104,15 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   if (status == TCPKIT_OK) status = make_config(tables, setup);
   if (status != TCPKIT_OK) return status;
   const tcpkit_server_options& resolved = setup.options;
-  status = make_framing(setup);
-  if (status != TCPKIT_OK) return status;
   ConnConfig& config = *setup.config;
-  config.log = Log(resolved.log_level, config.handlers.on_log, config.handlers.user_data);
-  config.deliver_tail = resolved.deliver_tail == TCPKIT_ON;
-  config.max_packet_size = resolved.max_packet_size;
-  config.read_buffer_size = resolved.read_buffer_size;
-  config.read_quantum_ns = ns_of(resolved.read_quantum_ms);
-  config.close_timeout_ms = resolved.close_timeout_ms;
-  config.flow = {resolved.high_watermark, resolved.low_watermark, resolved.max_queued_bytes,
-                 resolved.max_buffered_bytes, resolved.pause_above_high == TCPKIT_ON};
-  config.timeouts = {timeout_of(resolved.idle_timeout_ms), timeout_of(resolved.read_timeout_ms),
-                     timeout_of(resolved.write_timeout_ms),
-                     static_cast<uint32_t>(resolved.min_receive_rate),
-                     static_cast<uint32_t>(resolved.receive_rate_grace_ms)};
+  status = make_framing(resolved, config);
+  if (status == TCPKIT_OK) status = fill_config(resolved, config);
+  if (status != TCPKIT_OK) return status;
+  config.flow.max_buffered_bytes = resolved.max_buffered_bytes;
   config.tick_interval_ms = resolved.tick_interval_ms;
   status = make_limits(resolved, config);
   if (status == TCPKIT_OK) status = make_tls(resolved, config);
   if (status != TCPKIT_OK) return status;
-  if (!config.fork_guard.arm()) {
-    return fail_errno(errno, "cannot map the page that tells a fork");
-  }
   setup.strategy = std::make_unique<ReadPools>(config.strategy, resolved.pool_size);
   return TCPKIT_OK;
 }

@@ -102,7 +102,11 @@ bool Conn::attach() noexcept {
 void Conn::open(Transport transport) noexcept {
   in_event_ = true;
   is_tls_wanted_ = transport == Transport::kTls;
-  if (!expect_proxy_header()) begin_transport();
+  if (host_.dialler() != nullptr) {
+    begin_dialled();
+  } else if (!expect_proxy_header()) {
+    begin_transport();
+  }
   end_event();
 }
 
@@ -111,6 +115,7 @@ void Conn::announce() noexcept {
   const ConnConfig& config = host_.config();
   if (!install_filters()) return;
   announced_.store(true, std::memory_order_release);
+  if (host_.dialler() != nullptr) host_.dialler()->conn_opened();
   if (timeouts_.watch_writes()) timeouts_.note_write(host_.loop().now_ms());
   if (timeouts_.watch_reads() || timeouts_.watch_rate()) begin_reading_time();
   try {
@@ -123,6 +128,7 @@ void Conn::announce() noexcept {
   } catch (...) {
     callback_threw();
   }
+  if (host_.dialler() != nullptr) host_.dialler()->conn_announced();
 }
 
 // ---- State ----
@@ -349,11 +355,12 @@ void Conn::finish_close() noexcept {
   if (host_.draining()) count_drained();
   if (host_.config().framing != nullptr) host_.config().framing->close_state(framer_);
   end_filters();
-  run_close_handlers(close_info());
+  tell_end(close_info());
   ended_ = true;
   user_data_ = UserData();
   if (tls_ != nullptr) tls_->end();
   host_.conn_gone(counted_peer());
+  if (host_.dialler() != nullptr) host_.dialler()->conn_gone();
   release();
 }
 

@@ -107,6 +107,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // For the host and the tasks, on the home thread.
   bool attach() noexcept;  // false: it cannot be served; errno or a log line says why
   void open(Transport transport) noexcept;
+  // Dialled, and not announced yet: its time is over.
+  void give_up(Status status) noexcept;
   void stop_now() noexcept;
   void drain() noexcept;
   void finish_turn() noexcept;
@@ -277,6 +279,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void proxy_failed(tcpkit_close_reason reason, const char* why) noexcept;
   void proxy_done() noexcept;
   void proxy_overdue() noexcept;
+
+  // conn_dialled.cpp
+  bool send_proxy_header() noexcept;
+  void begin_dialled() noexcept;
+  void tell_end(const tcpkit_close_info& info) noexcept;
 
   // conn_flow.cpp
   Status admit(size_t bytes) noexcept;

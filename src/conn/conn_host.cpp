@@ -14,12 +14,16 @@ ConnHost::ConnHost(Ref<LoopHost> loop_host, std::shared_ptr<const ConnConfig> co
       read_size_(std::min(config_->read_buffer_size, loop_host_->read_buffer_size())),
       output_limit_(std::min(config_->flow.max_queued_bytes, EventOutput::kBytes)),
       slab_(index) {
-  if (role == Role::kOwner) loop_host_->add_tenant(*this);
+  if (role == Role::kGuest) return;
+  loop_host_->add_tenant(*this);
+  loop_host_->set_owner(this);
 }
 
 // An owner is the last tenant of its loop, which does not run any more.
 ConnHost::~ConnHost() {
-  if (role_ == Role::kOwner) loop_host_->remove_tenant(*this);
+  if (role_ == Role::kGuest) return;
+  loop_host_->remove_tenant(*this);
+  loop_host_->set_owner(nullptr);
 }
 
 Status ConnHost::open() noexcept {
@@ -33,22 +37,38 @@ void ConnHost::refuse(int fd, const PeerAddress& peer) noexcept {
   config_->leave(config_->counted_peer(peer));
 }
 
-void ConnHost::open_conn(int fd, const SocketAddress& peer, Transport transport) noexcept {
-  if (stopping_) return refuse(fd, PeerAddress(peer));
+// Null, and the descriptor still the caller's, if it cannot be served.
+Conn* ConnHost::make_conn(int fd, const SocketAddress& peer) noexcept {
   const ConnSlab::Place place = slab_.take();
   if (place.memory == nullptr) {
+    (void)fail(TCPKIT_E_NO_MEMORY, "out of memory for a connection");
     config_->log.write(TCPKIT_LOG_ERROR, "out of memory for a connection; it is refused");
-    return refuse(fd, PeerAddress(peer));
+    return nullptr;
   }
   auto* conn = new (place.memory) Conn(*this, place.id, fd, peer);
   if (!conn->attach()) {
     conn->release();
-    return refuse(fd, PeerAddress(peer));
+    return nullptr;
   }
-  counters_.accepted.add(1);
   ++open_count_;
   slab_.list(*conn);
+  return conn;
+}
+
+void ConnHost::open_conn(int fd, const SocketAddress& peer, Transport transport) noexcept {
+  if (stopping_) return refuse(fd, PeerAddress(peer));
+  Conn* conn = make_conn(fd, peer);
+  if (conn == nullptr) return refuse(fd, PeerAddress(peer));
+  counters_.accepted.add(1);
   conn->open(transport);
+}
+
+Ref<Conn> ConnHost::make_dialled(int fd, const SocketAddress& peer) noexcept {
+  Conn* conn = make_conn(fd, peer);
+  if (conn == nullptr) return {};
+  reserve_one();
+  config_->open_connections.add_one();
+  return Ref<Conn>::share(conn);
 }
 
 void ConnHost::conn_gone(const PeerAddress& counted) noexcept {

@@ -10,6 +10,7 @@
 #include "conn/conn.h"
 #include "conn/conn_config.h"
 #include "conn/conn_slab.h"
+#include "conn/dialler.h"
 #include "conn/loop_host.h"
 #include "metrics/counters.h"
 
@@ -52,6 +53,12 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
   void open_conn(int fd, const SocketAddress& peer, Transport transport) noexcept;
   // Closes a descriptor that was counted but will not be served. Any thread.
   void refuse(int fd, const PeerAddress& peer) noexcept;
+  // Guest: the connection of a dialled descriptor, which is the caller's as long as there is none
+  // (null, and the last error says why). It is to be opened with open() at once.
+  Ref<Conn> make_dialled(int fd, const SocketAddress& peer) noexcept;
+  // Guest: who its connections tell what becomes of them; null: nobody any more.
+  void set_dialler(Dialler* dialler) noexcept { dialler_ = dialler; }
+  Dialler* dialler() const noexcept { return dialler_; }
   // Begins the end: closes every connection, and lets the loop of an owner finish when the last is
   // gone.
   void stop() noexcept;
@@ -92,6 +99,8 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
     ConnHost& host_;
   };
 
+  Conn* make_conn(int fd, const SocketAddress& peer) noexcept;
+
   const Ref<LoopHost> loop_host_;
   const std::shared_ptr<const ConnConfig> config_;
   const uint32_t index_;
@@ -105,6 +114,7 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
   bool draining_ = false;
   bool drain_held_ = false;
   DrainTimer drain_timer_{*this};
+  Dialler* dialler_ = nullptr;
   std::atomic<uint32_t> load_{0};
 };
 

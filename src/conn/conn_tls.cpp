@@ -24,6 +24,7 @@
 namespace tcpkit {
 namespace {
 
+constexpr uint8_t kAlertRecord = 21;
 constexpr uint8_t kHandshakeRecord = 22;
 constexpr size_t kRecordHeaderBytes = 5;
 constexpr size_t kRecordBytes = 16u << 10;
@@ -189,7 +190,7 @@ void Conn::read_handshake() {
   if (result.bytes > 0) {
     // OpenSSL would wait for the rest of a header.
     const bool too_few_to_tell = !handshake_began_ && result.bytes < kRecordHeaderBytes;
-    if (too_few_to_tell && space[0] != kHandshakeRecord) {
+    if (too_few_to_tell && space[0] != kHandshakeRecord && space[0] != kAlertRecord) {
       tls_->session.set_failure(TCPKIT_E_TLS_NOT_TLS, "the first byte begins no handshake of TLS");
       return tls_failed();
     }

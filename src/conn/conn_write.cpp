@@ -101,7 +101,7 @@ Status Conn::send_packet(ByteView packet) noexcept {
   if (sends_refused_.load(std::memory_order_relaxed)) return refused();
   const Framing* framing = host_.config().framing.get();
   if (framing == nullptr) {
-    return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its server has no framing, so it has no packets");
+    return fail(TCPKIT_E_NOT_SUPPORTED, "conn: it has no framing, so it has no packets");
   }
   if (!host_.loop().is_home()) return post_packet(*framing, packet);
   Envelope envelope;

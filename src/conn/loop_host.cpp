@@ -28,20 +28,29 @@ Status LoopHost::open() noexcept {
   return loop_.open();
 }
 
+// Nothing that is run here may begin what only a run could end.
 void LoopHost::abandon() noexcept {
+  ending_ = true;
   loop_.close();
   work_.clear();
 }
 
+Resolver& LoopHost::resolver() {
+  if (resolver_ == nullptr) resolver_ = std::make_shared<Resolver>();
+  return *resolver_;
+}
+
 void LoopHost::add_tenant(LoopTenant& tenant) noexcept {
+  tenant.previous_tenant = nullptr;
   tenant.next_tenant = first_tenant_;
+  if (first_tenant_ != nullptr) first_tenant_->previous_tenant = &tenant;
   first_tenant_ = &tenant;
 }
 
 void LoopHost::remove_tenant(LoopTenant& tenant) noexcept {
-  LoopTenant** link = &first_tenant_;
-  while (*link != &tenant) link = &(*link)->next_tenant;
-  *link = tenant.next_tenant;
+  LoopTenant* const previous = tenant.previous_tenant;
+  (previous == nullptr ? first_tenant_ : previous->next_tenant) = tenant.next_tenant;
+  if (tenant.next_tenant != nullptr) tenant.next_tenant->previous_tenant = previous;
 }
 
 void LoopHost::end() noexcept {
@@ -78,6 +87,16 @@ bool LoopHost::is_empty() const noexcept {
   return true;
 }
 
+void LoopHost::end_if_empty() noexcept {
+  for (LoopTenant* tenant = first_tenant_; tenant != nullptr; tenant = tenant->next_tenant) {
+    tenant->evict();
+  }
+  finish_touched();
+  if (!is_empty()) return;
+  work_.clear();
+  loop_.finish();
+}
+
 bool LoopHost::finish_turn() noexcept {
   handshake_ns_ = 0;
   finish_touched();
@@ -89,22 +108,8 @@ bool LoopHost::finish_turn() noexcept {
     conn->continue_delivery();
   }
   finish_touched();
-  // A tenant may go in its own call.
-  for (LoopTenant *tenant = first_tenant_, *next = nullptr; tenant != nullptr; tenant = next) {
-    next = tenant->next_tenant;
-    tenant->end_of_turn();
-  }
-  if (ending_) {
-    for (LoopTenant *tenant = first_tenant_, *next = nullptr; tenant != nullptr; tenant = next) {
-      next = tenant->next_tenant;
-      tenant->evict();
-    }
-    finish_touched();
-    if (is_empty()) {
-      work_.clear();
-      loop_.finish();
-    }
-  }
+  if (owner_ != nullptr) owner_->end_of_turn();
+  if (ending_) end_if_empty();
   return first_to_deliver_ != nullptr || first_in_turn_ != nullptr;
 }
 

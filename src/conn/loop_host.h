@@ -12,25 +12,30 @@
 #include "buffer/event_output.h"
 #include "conn/conn_filters.h"
 #include "loop/loop.h"
+#include "loop/resolver.h"
 #include "loop/user_timers.h"
 #include "tls/engine.h"
 
 namespace tcpkit {
 
 class Conn;
+class LoopRunner;
 
 // Somebody with connections on a loop: the server whose loop it is, clients. Home thread: that of
 // the loop.
 class LoopTenant {
  public:
-  // At the end of each turn.
-  virtual void end_of_turn() noexcept = 0;
-  // The loop is about to end: everything of this tenant has to. May come more than once.
+  // For the one whose loop it is: at the end of each turn.
+  virtual void end_of_turn() noexcept {}
+  // The loop is about to end: everything of this tenant has to. May come more than once. A tenant
+  // does not come or go in this call.
   virtual void evict() noexcept = 0;
   // Whether something of it is still on the loop, which waits for that.
   virtual bool is_here() const noexcept = 0;
 
-  LoopTenant* next_tenant = nullptr;  // of the loop's list
+  // Of the loop's list.
+  LoopTenant* next_tenant = nullptr;
+  LoopTenant* previous_tenant = nullptr;
 
  protected:
   LoopTenant() = default;
@@ -77,9 +82,18 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
   const ForkGuard& fork_guard() const noexcept { return *fork_guard_; }
   size_t read_buffer_size() const noexcept { return read_buffer_size_; }
 
-  // A tenant comes; also before the run, by the thread that opens the loop.
+  // Null for the loop of a server or client. Set once, before the handle is anybody's.
+  LoopRunner* runner() const noexcept { return runner_; }
+  void set_runner(LoopRunner* runner) noexcept { runner_ = runner; }
+  // Made when it is needed first. May throw std::bad_alloc.
+  Resolver& resolver();
+
+  // A tenant comes; also before the run, by the thread that opens the loop. Many may: a turn costs
+  // nothing for those that are not its owner.
   void add_tenant(LoopTenant& tenant) noexcept;
   void remove_tenant(LoopTenant& tenant) noexcept;
+  // The tenant whose loop it is; null: nobody's.
+  void set_owner(LoopTenant* owner) noexcept { owner_ = owner; }
   // Begins the end of the loop: it finishes when nothing of any tenant is here any more.
   void end() noexcept;
   bool ending() const noexcept { return ending_; }
@@ -115,6 +129,7 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
 
  private:
   void finish_touched() noexcept;
+  void end_if_empty() noexcept;
   bool is_empty() const noexcept;
 
   const size_t read_buffer_size_;
@@ -127,9 +142,12 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
   EventOutput event_output_;
   TlsEngine tls_engine_;
   std::unique_ptr<FilterBuffers> filter_buffers_;
+  std::shared_ptr<Resolver> resolver_;
+  LoopRunner* runner_ = nullptr;
   uint64_t handshake_ns_ = 0;
   std::unique_ptr<uint8_t[]> read_buffer_;
   LoopTenant* first_tenant_ = nullptr;
+  LoopTenant* owner_ = nullptr;
   Conn* first_in_turn_ = nullptr;
   Conn* first_to_deliver_ = nullptr;
   Conn* last_to_deliver_ = nullptr;

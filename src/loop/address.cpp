@@ -89,19 +89,6 @@ Status parse_unix_path(const char* text, std::string_view path, tcpkit_address& 
   return TCPKIT_OK;
 }
 
-SocketAddress unix_socket_address(std::string_view path) noexcept {
-  SocketAddress resolved;
-  resolved.path.sun_family = AF_UNIX;
-  std::memcpy(resolved.path.sun_path, path.data(), path.size());
-  resolved.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
-  if (path.starts_with('@')) {
-    resolved.path.sun_path[0] = '\0';
-  } else {
-    resolved.size += 1;
-  }
-  return resolved;
-}
-
 std::string ip_text(int family, const void* ip, uint32_t scope_id) {
   char text[INET6_ADDRSTRLEN] = {};
   inet_ntop(family, ip, text, sizeof text);
@@ -124,12 +111,6 @@ std::string unix_path_text(const SocketAddress& address) {
   const char* path = address.path.sun_path;
   if (path[0] == '\0') return "@" + std::string(path + 1, size - 1);
   return std::string(path, strnlen(path, size));
-}
-
-int family_of(tcpkit_network network) noexcept {
-  if (network == TCPKIT_NETWORK_TCP4) return AF_INET;
-  if (network == TCPKIT_NETWORK_TCP6) return AF_INET6;
-  return AF_UNSPEC;
 }
 
 bool has_ipv6() noexcept {
@@ -175,6 +156,25 @@ Status resolve_host(const tcpkit_address& address, const char* text, SocketAddre
 }
 
 }  // namespace
+
+SocketAddress unix_socket_address(std::string_view path) noexcept {
+  SocketAddress resolved;
+  resolved.path.sun_family = AF_UNIX;
+  std::memcpy(resolved.path.sun_path, path.data(), path.size());
+  resolved.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  if (path.starts_with('@')) {
+    resolved.path.sun_path[0] = '\0';
+  } else {
+    resolved.size += 1;
+  }
+  return resolved;
+}
+
+int family_of(tcpkit_network network) noexcept {
+  if (network == TCPKIT_NETWORK_TCP4) return AF_INET;
+  if (network == TCPKIT_NETWORK_TCP6) return AF_INET6;
+  return AF_UNSPEC;
+}
 
 uint16_t SocketAddress::port() const noexcept {
   if (family() == AF_INET) return ntohs(v4.sin_port);

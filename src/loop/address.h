@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 
@@ -32,6 +33,10 @@ struct SocketAddress {
   int family() const noexcept { return size < sizeof(sa_family_t) ? AF_UNSPEC : header.sa_family; }
   uint16_t port() const noexcept;
 };
+
+// The abstract name, if path begins with '@'. It has to fit.
+SocketAddress unix_socket_address(std::string_view path) noexcept;
+int family_of(tcpkit_network network) noexcept;
 
 // Resolves the host of a tcp address to the first address that can be bound to, or takes over a
 // unix path. Blocks while a name is resolved. `text` is the address for messages.

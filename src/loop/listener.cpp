@@ -2,7 +2,6 @@
 #include "loop/listener.h"
 
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -14,48 +13,14 @@
 namespace tcpkit {
 namespace {
 
-constexpr unsigned kLongestKeepAliveSeconds = 32767;
-
-int set_option(int fd, int level, int option, int value) noexcept {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : errno;
-}
-
-int clamped_int(size_t value) noexcept {
-  return static_cast<int>(std::min<size_t>(value, 0x7FFFFFFF));
-}
-
-int set_keep_alive(int fd, uint64_t idle_ms) noexcept {
-  if (idle_ms == TCPKIT_UNLIMITED) return 0;
-  const uint64_t seconds =
-      std::clamp<uint64_t>((idle_ms + 999) / 1000, 1, kLongestKeepAliveSeconds);
-  const int error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  return error != 0 ? error : set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(seconds));
-}
-
-// What accepted connections inherit.
-int set_connection_options(int fd, const ListenSettings& settings) noexcept {
-  const int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, settings.no_delay ? 1 : 0);
-  return error != 0 ? error : set_keep_alive(fd, settings.keep_alive_ms);
-}
-
+// Accepted connections inherit all but the first ones.
 int set_tcp_options(int fd, const ListenSettings& settings, int family) noexcept {
   int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (error == 0 && settings.reuse_port) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && family == AF_INET6) {
     error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, settings.dual_stack ? 0 : 1);
   }
-  return error != 0 ? error : set_connection_options(fd, settings);
-}
-
-int set_buffer_sizes(int fd, const ListenSettings& settings) noexcept {
-  int error = 0;
-  if (settings.receive_buffer_size != 0) {
-    error = set_option(fd, SOL_SOCKET, SO_RCVBUF, clamped_int(settings.receive_buffer_size));
-  }
-  if (error == 0 && settings.send_buffer_size != 0) {
-    error = set_option(fd, SOL_SOCKET, SO_SNDBUF, clamped_int(settings.send_buffer_size));
-  }
-  return error;
+  return error != 0 ? error : set_tcp_behaviour(fd, settings.no_delay, settings.keep_alive_ms);
 }
 
 // A unix path whose listener has gone: a socket that refuses to be connected to. Anything else
@@ -110,7 +75,9 @@ Status ListenSocket::prepare(const ListenSettings& settings,
                              const SocketAddress& address) const noexcept {
   int error = 0;
   if (address.family() != AF_UNIX) error = set_tcp_options(fd_, settings, address.family());
-  if (error == 0) error = set_buffer_sizes(fd_, settings);
+  if (error == 0) {
+    error = set_buffer_sizes(fd_, settings.receive_buffer_size, settings.send_buffer_size);
+  }
   if (error == 0) return TCPKIT_OK;
   return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
 }
@@ -155,8 +122,11 @@ Status ListenSocket::take_over(const ListenSettings& settings) {
   bound.size = sizeof bound.path;
   int error = getsockname(fd_, &bound.header, &bound.size) == 0 ? 0 : errno;
   const bool is_tcp = bound.family() == AF_INET || bound.family() == AF_INET6;
-  if (error == 0 && is_tcp) error = set_connection_options(fd_, settings);
-  if (error == 0) error = set_buffer_sizes(fd_, settings);
+  if (error == 0 && is_tcp)
+    error = set_tcp_behaviour(fd_, settings.no_delay, settings.keep_alive_ms);
+  if (error == 0) {
+    error = set_buffer_sizes(fd_, settings.receive_buffer_size, settings.send_buffer_size);
+  }
   if (error == 0) return TCPKIT_OK;
   return fail_errno(error, "cannot set the socket options for \"%s\"", settings.text.c_str());
 }

@@ -1,6 +1,9 @@
 // recv, send and sendmsg with MSG_NOSIGNAL; the options of a connected socket.
 #include "loop/socket.h"
 
+#include <netinet/tcp.h>
+
+#include <algorithm>
 #include <cerrno>
 
 namespace tcpkit {
@@ -9,6 +12,12 @@ namespace {
 IoResult io_result(ssize_t outcome) noexcept {
   if (outcome >= 0) return {static_cast<size_t>(outcome), 0};
   return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+}
+
+constexpr unsigned kLongestKeepAliveSeconds = 32767;
+
+int clamped_int(size_t value) noexcept {
+  return static_cast<int>(std::min<size_t>(value, 0x7FFFFFFF));
 }
 
 }  // namespace
@@ -34,6 +43,26 @@ IoResult send_gathered(int fd, std::span<iovec> pieces) noexcept {
     }
   } while (outcome < 0 && errno == EINTR);
   return io_result(outcome);
+}
+
+int set_option(int fd, int level, int option, int value) noexcept {
+  return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : errno;
+}
+
+int set_tcp_behaviour(int fd, bool no_delay, uint64_t keep_alive_ms) noexcept {
+  int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, no_delay ? 1 : 0);
+  if (error != 0 || keep_alive_ms == TCPKIT_UNLIMITED) return error;
+  const uint64_t seconds =
+      std::clamp<uint64_t>((keep_alive_ms + 999) / 1000, 1, kLongestKeepAliveSeconds);
+  error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  return error != 0 ? error : set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(seconds));
+}
+
+int set_buffer_sizes(int fd, size_t receive_size, size_t send_size) noexcept {
+  int error = 0;
+  if (receive_size != 0) error = set_option(fd, SOL_SOCKET, SO_RCVBUF, clamped_int(receive_size));
+  if (error != 0 || send_size == 0) return error;
+  return set_option(fd, SOL_SOCKET, SO_SNDBUF, clamped_int(send_size));
 }
 
 void shut_down_writing(int fd) noexcept {

@@ -1,4 +1,4 @@
-// The system calls on connected sockets. None blocks, none raises SIGPIPE.
+// The system calls on connected sockets, and their options. None blocks, none raises SIGPIPE.
 #pragma once
 
 #include <sys/uio.h>
@@ -21,6 +21,13 @@ struct IoResult {
 
 IoResult receive(int fd, void* buffer, size_t size) noexcept;
 IoResult send_gathered(int fd, std::span<iovec> pieces) noexcept;
+
+// setsockopt; 0 or an errno, like the next two.
+int set_option(int fd, int level, int option, int value) noexcept;
+// TCP only. keep_alive_ms: idle time before probes; TCPKIT_UNLIMITED: none.
+int set_tcp_behaviour(int fd, bool no_delay, uint64_t keep_alive_ms) noexcept;
+// 0 leaves what the system has.
+int set_buffer_sizes(int fd, size_t receive_size, size_t send_size) noexcept;
 
 // Ends our stream with FIN.
 void shut_down_writing(int fd) noexcept;

@@ -38,6 +38,9 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.tls_failures += counters.tls_failures.get();
   metrics.refused_by_handshakes += counters.refused_by_handshakes.get();
   metrics.filter_errors += counters.filter_errors.get();
+  metrics.connects += counters.connects.get();
+  metrics.connect_failures += counters.connect_failures.get();
+  metrics.reconnects += counters.reconnects.get();
 }
 
 }  // namespace tcpkit

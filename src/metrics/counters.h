@@ -58,6 +58,9 @@ struct alignas(64) LoopCounters {
   Counter tls_failures;
   Counter refused_by_handshakes;
   Counter filter_errors;
+  Counter connects;
+  Counter connect_failures;
+  Counter reconnects;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.

@@ -6,6 +6,8 @@
 
 #include <limits>
 
+#include "framing/framing_option.h"
+
 namespace tcpkit {
 namespace {
 
@@ -18,23 +20,11 @@ constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
 
 #define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)
 
-constexpr NamedValue kOversizeNames[] = {{"close", TCPKIT_OVERSIZE_CLOSE},
-                                         {"discard", TCPKIT_OVERSIZE_DISCARD}};
-constexpr NamedValue kLogLevelNames[] = {{"off", TCPKIT_LOG_OFF},
-                                         {"error", TCPKIT_LOG_ERROR},
-                                         {"warning", TCPKIT_LOG_WARNING},
-                                         {"info", TCPKIT_LOG_INFO},
-                                         {"debug", TCPKIT_LOG_DEBUG}};
 constexpr NamedValue kProxyNames[] = {{"off", TCPKIT_PROXY_OFF},
                                       {"optional", TCPKIT_PROXY_OPTIONAL},
                                       {"required", TCPKIT_PROXY_REQUIRED}};
 constexpr NamedValue kAtLimitNames[] = {{"reset", TCPKIT_AT_LIMIT_RESET},
                                         {"wait", TCPKIT_AT_LIMIT_WAIT}};
-
-constexpr OptionRow framing_of(OptionField field, const char* syntax, const char* default_text,
-                               const char* help) {
-  return {field.key, OptionType::kFraming, field.offset, syntax, default_text, help};
-}
 
 using enum OptionType;
 
@@ -43,10 +33,7 @@ constexpr OptionRow kTable[] = {
             "Addresses to listen on: tcp://HOST:PORT, tcp4://, tcp6://, unix:///PATH, fd://N."),
     with_range(number({TCPKIT_FIELD(loops)}, kCount32, "processors", "Event loops, each a thread."),
                0, 1, 255),
-    framing_of({TCPKIT_FIELD(framing)},
-               "none|line|crlf|nul|len1|len2be|len2le|len3be|len3le|len4be|len4le|len8be|len8le|"
-               "varint|varlong|kafka|minecraft|mqtt|fixed:N|separator:TEXT",
-               "none", "How the byte stream is cut into packets."),
+    framing_option({TCPKIT_FIELD(framing)}),
     or_unlimited(with_range(
         number({TCPKIT_FIELD(max_packet_size)}, kSize, "1m", "Most bytes of one packet."), 1u << 20,
         1, kMaxBlock)),
@@ -177,17 +164,6 @@ uint32_t usable_processors() noexcept {
   return static_cast<uint32_t>(count < 1 ? 1 : count > 255 ? 255 : count);
 }
 
-Status set_framing(const OptionRow& row, const char* text, tcpkit_framing& framing) noexcept {
-  tcpkit_framing parsed = TCPKIT_FRAMING_INIT;
-  const Status status = tcpkit_framing_parse(text, &parsed);
-  if (status == TCPKIT_OK) {
-    framing = parsed;
-    return TCPKIT_OK;
-  }
-  const LastError cause = last_error();
-  return fail(status, "%s: \"%s\": %.256s", row.key, text, cause.message);
-}
-
 }  // namespace
 
 std::span<const OptionRow> option_table() noexcept {
@@ -198,7 +174,7 @@ Status set_option_from_text(tcpkit_server_options& options, const char* key,
                             const char* text) noexcept {
   const OptionRow* row = find_option(option_table(), key);
   if (row == nullptr) return TCPKIT_E_UNKNOWN_OPTION;
-  if (row->type == kFraming) return set_framing(*row, text, options.framing);
+  if (row->type == kFraming) return set_framing_option(row->key, text, options.framing);
   return set_field(*row, &options, text);
 }
 
