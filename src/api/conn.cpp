@@ -57,7 +57,7 @@ Status send_many_slices(Conn& conn, const tcpkit_slice* slices, size_t slice_cou
 }  // namespace
 
 const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
-  static constexpr std::array<const char*, 22> kNames = {"UNKNOWN",       "LOCAL",
+  static constexpr std::array<const char*, 24> kNames = {"UNKNOWN",       "LOCAL",
                                                          "ABORTED",       "PEER_FIN",
                                                          "PEER_RESET",    "FRAME_TOO_BIG",
                                                          "FRAME_ERROR",   "CALLBACK",
@@ -67,7 +67,8 @@ const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
                                                          "WRITE_TIMEOUT", "LIMIT",
                                                          "PROXY_ERROR",   "PROXY_TIMEOUT",
                                                          "RATE_TIMEOUT",  "TLS_ERROR",
-                                                         "TLS_TRUNCATED", "HANDSHAKE_TIMEOUT"};
+                                                         "TLS_TRUNCATED", "HANDSHAKE_TIMEOUT",
+                                                         "UNKNOWN",       "SLOW_CONSUMER"};
   const auto index = static_cast<size_t>(reason);
   return reason > 0 && index < kNames.size() ? kNames[index] : kNames[0];
 }

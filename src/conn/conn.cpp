@@ -330,6 +330,7 @@ void Conn::finish_close() noexcept {
     partial_bytes_ = static_cast<uint32_t>(stash_->size());
   }
   queue_.clear(host_.blocks());
+  end_scopes();
   drop_tls_output();
   publish_queued();
   drop_stash();

@@ -37,6 +37,10 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.tls_resumed += counters.tls_resumed.get();
   metrics.tls_failures += counters.tls_failures.get();
   metrics.refused_by_handshakes += counters.refused_by_handshakes.get();
+  metrics.broadcasts += counters.broadcasts.get();
+  metrics.frames_queued += counters.frames_queued.get();
+  metrics.frames_dropped += counters.frames_dropped.get();
+  metrics.slow_consumers += counters.slow_consumers.get();
 }
 
 }  // namespace tcpkit

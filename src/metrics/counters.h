@@ -57,6 +57,10 @@ struct alignas(64) LoopCounters {
   Counter tls_resumed;
   Counter tls_failures;
   Counter refused_by_handshakes;
+  Counter broadcasts;
+  Counter frames_queued;
+  Counter frames_dropped;
+  Counter slow_consumers;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.
