@@ -88,9 +88,10 @@ ServeCommand::ServeCommand(CLI::App& program)
   command_->formatter(std::make_shared<TableFormatter>());
   command_->footer(kFooter);
   command_->get_help_ptr()->group(kProgramGroup);
-  service_ = command_->add_option("SERVICE",
-                                  "echo: answer what arrives; discard: only count it; chat: "
-                                  "rooms for people, by lines unless --framing says otherwise")
+  service_ = command_
+                 ->add_option("SERVICE",
+                              "echo: answer what arrives; discard: only count it; chat: "
+                              "rooms for people, by lines unless --framing says otherwise")
                  ->type_name("echo|discard|chat")
                  ->check(refuse_unknown_service)
                  ->required();

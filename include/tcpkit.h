@@ -185,7 +185,7 @@ typedef struct tcpkit_buffer tcpkit_buffer; /* bytes that many sends may share; 
 typedef struct tcpkit_loop tcpkit_loop;     /* one event loop thread; lives as long as its server */
 typedef struct tcpkit_framer tcpkit_framer; /* cuts a byte stream into packets, without any I/O */
 typedef struct tcpkit_tls tcpkit_tls;       /* certificates, keys, trust and settings of TLS */
-typedef struct tcpkit_group tcpkit_group;   /* connections that broadcasts go to, with their rules */
+typedef struct tcpkit_group tcpkit_group; /* connections that broadcasts go to, with their rules */
 
 /** Frees what user_data owns. */
 typedef void (*tcpkit_free_fn)(void *user_data);
@@ -1601,7 +1601,7 @@ typedef struct tcpkit_receipt {
   uint64_t queued;     /* targets for which it waits; 0 in on_done */
   uint64_t sent;       /* targets whose kernel buffer has all of it, or whose TLS has sealed it */
   uint64_t dropped;    /* the policy dropped it, at once or later for a newer one */
-  uint64_t closed; /* the target was closed by the policy, or ended before the frame had left */
+  uint64_t closed;     /* the target was closed by the policy, or ended before the frame had left */
   /** the target was closing or shut down already, or memory ran out */
   uint64_t not_open;
 } tcpkit_receipt;

@@ -1,6 +1,6 @@
-// Workload broadcast: the last connection sends in_flight messages at once, the server gives each to
-// everybody, and the next ones are sent when the last target has them. `stalled` more connections
-// never read.
+// Workload broadcast: the last connection sends in_flight messages at once, the server gives each
+// to everybody, and the next ones are sent when the last target has them. `stalled` more
+// connections never read.
 #include <fcntl.h>
 #include <sys/socket.h>
 

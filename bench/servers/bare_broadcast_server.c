@@ -1,6 +1,6 @@
-/* The yardstick of broadcasts: each message of 64 bytes that arrives is written to every connection,
- * one send per message and target in a loop. What a target does not take is dropped, so it may not
- * be given to clients that stall. */
+/* The yardstick of broadcasts: each message of 64 bytes that arrives is written to every
+ * connection, one send per message and target in a loop. What a target does not take is dropped, so
+ * it may not be given to clients that stall. */
 #include "bare_epoll_core.h"
 
 enum { MESSAGE_SIZE = 64, MOST_TARGETS = 32 * 1024 };

@@ -3,8 +3,8 @@
 // An account of the counting:
 //
 // A delivery is the broadcast on one loop. It is in as many queues as it counts as queued, plus one
-// while it is being handed out, and all that is counted on its loop without an atomic. When it is in
-// none any more its counts are added to those of the broadcast. The last delivery to end, or the
+// while it is being handed out, and all that is counted on its loop without an atomic. When it is
+// in none any more its counts are added to those of the broadcast. The last delivery to end, or the
 // call itself if that is later, makes the completion a task of its loop: what ends a delivery may
 // be a write of a connection, in the middle of which no user code may run.
 #include "broadcast/broadcast.h"
@@ -37,8 +37,7 @@ void count(FrameCounts& counts, FrameOutcome outcome) noexcept {
 }
 
 void fill_receipt(tcpkit_receipt& receipt, const FrameCounts& counts) noexcept {
-  receipt.targets =
-      counts.queued + counts.sent + counts.dropped + counts.closed + counts.not_open;
+  receipt.targets = counts.queued + counts.sent + counts.dropped + counts.closed + counts.not_open;
   receipt.queued = counts.queued;
   receipt.sent = counts.sent;
   receipt.dropped = counts.dropped;
@@ -201,15 +200,15 @@ Status Broadcast::encode_for(const ConnHost& host, ByteView& bytes) {
 }
 
 Status Broadcast::prepare(std::vector<BroadcastTargets>& targets) {
-  const FrameRules rules =
-      message_.rules == nullptr ? default_rules() : message_.rules->rules();
+  const FrameRules rules = message_.rules == nullptr ? default_rules() : message_.rules->rules();
   for (BroadcastTargets& some : targets) {
     ByteView bytes;
     const Status status = encode_for(*some.host, bytes);
     if (status != TCPKIT_OK) return status;
     if (bytes.size() > rules.max_bytes) {
-      return fail(TCPKIT_E_PACKET_TOO_BIG, "broadcast: %zu bytes are more than max_behind_bytes, %zu",
-                  bytes.size(), rules.max_bytes);
+      return fail(TCPKIT_E_PACKET_TOO_BIG,
+                  "broadcast: %zu bytes are more than max_behind_bytes, %zu", bytes.size(),
+                  rules.max_bytes);
     }
     GroupPart* part = nullptr;
     if (message_.rules != nullptr) {
@@ -220,8 +219,8 @@ Status Broadcast::prepare(std::vector<BroadcastTargets>& targets) {
     for (const auto& other : deliveries_) {
       if (&other->host().config() == &some.host->config()) counted = Delivery::Counted::kNo;
     }
-    deliveries_.push_back(std::make_unique<Delivery>(
-        *this, std::move(some), Ref<ConnGroup>::share(part), rules, counted));
+    deliveries_.push_back(std::make_unique<Delivery>(*this, std::move(some),
+                                                     Ref<ConnGroup>::share(part), rules, counted));
     deliveries_.back()->bytes = bytes;
   }
   message_.rules = nullptr;  // it may be freed once the call has returned
@@ -283,10 +282,9 @@ void Broadcast::complete(Loop* loop) noexcept {
 }
 
 void Broadcast::run() noexcept {
-  const FrameCounts counts{0, sent_.load(std::memory_order_relaxed),
-                           dropped_.load(std::memory_order_relaxed),
-                           closed_.load(std::memory_order_relaxed),
-                           not_open_.load(std::memory_order_relaxed)};
+  const FrameCounts counts{
+      0, sent_.load(std::memory_order_relaxed), dropped_.load(std::memory_order_relaxed),
+      closed_.load(std::memory_order_relaxed), not_open_.load(std::memory_order_relaxed)};
   tcpkit_receipt receipt = TCPKIT_RECEIPT_INIT;
   fill_receipt(receipt, counts);
   try {

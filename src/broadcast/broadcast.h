@@ -37,7 +37,7 @@ struct FrameCounts {
 struct BroadcastTargets {
   Ref<ConnHost> host;
   bool all_of_host = false;
-  Ref<GroupPart> members_of = {};      // else: all members of it
+  Ref<GroupPart> members_of = {};     // else: all members of it
   std::vector<Ref<Conn>> conns = {};  // else: these
 };
 

@@ -86,7 +86,7 @@ class VisitTask final : public Task {
 // ---- One part, on its loop ----
 
 Status GroupPart::join(Conn& conn) noexcept {
-  if (dissolved_ || conn.is_closed()) return closed();
+  if (dissolved_ || !conn.takes_frames()) return closed();
   FrameScope* scope = conn.take_scope(this);
   if (scope == nullptr) return out_of_memory("member");
   if (scope->is_member()) return TCPKIT_OK;

@@ -114,6 +114,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
 
   // For broadcasts, on the home thread.
   //
+  // False once it is closing, by the order of the loop's tasks: another thread may have asked for a
+  // close after what is about to be done here was asked for.
+  bool takes_frames() const noexcept {
+    return state() == ConnState::kOpen && !shutdown_wanted_ && !write_shut_ && !write_broken_;
+  }
   // The scope of a group, or of none; made if it is not there. Null if memory ran out or the
   // connection has ended.
   FrameScope* take_scope(ConnGroup* group) noexcept;

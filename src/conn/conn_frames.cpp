@@ -70,11 +70,11 @@ bool Conn::is_behind(const FrameBacklog& backlog, const SharedFrame& frame,
 
 FrameOutcome Conn::queue_frame(SharedFrame& frame, FrameScope& scope,
                                const FrameRules& rules) noexcept {
-  if (sends_refused_.load(std::memory_order_relaxed)) return FrameOutcome::kNotOpen;
+  if (!takes_frames()) return FrameOutcome::kNotOpen;
   if (is_behind(scope.backlog, frame, rules)) {
     // What the kernel takes now does not count.
     if (!waits_writable_) flush_output();
-    if (sends_refused_.load(std::memory_order_relaxed)) return FrameOutcome::kNotOpen;
+    if (!takes_frames()) return FrameOutcome::kNotOpen;
     if (is_behind(scope.backlog, frame, rules)) return apply_policy(frame, scope, rules);
   }
   if (!find_room(frame.bytes.size())) return apply_policy(frame, scope, rules);
@@ -126,8 +126,7 @@ FrameOutcome Conn::apply_policy(SharedFrame& frame, FrameScope& scope,
 bool Conn::replace_frame(SharedFrame& frame, FrameScope& scope, const FrameRules& rules) noexcept {
   if (!take_room_here(frame.bytes.size())) return false;
   flushing_ = true;
-  const bool replaced =
-      queue_.replace_frame(host_.blocks(), frame, scope.backlog, rules.max_bytes);
+  const bool replaced = queue_.replace_frame(host_.blocks(), frame, scope.backlog, rules.max_bytes);
   flushing_ = false;
   frames_dropped();
   return replaced;

@@ -22,9 +22,9 @@ struct FrameRules {
 
 enum class FrameOutcome : uint8_t {
   kQueued,
-  kDropped,   // the new frame, by the policy
-  kSlow,      // the connection is closed, by the policy
-  kNotOpen    // it was closing, or memory ran out
+  kDropped,  // the new frame, by the policy
+  kSlow,     // the connection is closed, by the policy
+  kNotOpen   // it was closing, or memory ran out
 };
 
 // The connections of one host in a group. Counted: each scope holds a reference.

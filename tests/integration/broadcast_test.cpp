@@ -197,9 +197,10 @@ TEST(Broadcast, OfASharedBufferFreesItOnceTheLastTargetHasIt) {
   Event freed;
   static const char kBytes[] = "shared";
   tcpkit_broadcast_options options = TCPKIT_BROADCAST_OPTIONS_INIT;
-  ASSERT_EQ(TCPKIT_OK, tcpkit_buffer_wrap({kBytes, 6}, &freed,
-                                          [](void* event) { static_cast<Event*>(event)->set(); },
-                                          &options.buffer));
+  ASSERT_EQ(TCPKIT_OK,
+            tcpkit_buffer_wrap(
+                {kBytes, 6}, &freed, [](void* event) { static_cast<Event*>(event)->set(); },
+                &options.buffer));
   EXPECT_EQ(TCPKIT_OK, broadcast(group, {}, &options));
   EXPECT_EQ(TCPKIT_E_INVALID_ARGUMENT, broadcast(group, "too", &options));
   tcpkit_buffer_release(options.buffer);

@@ -37,7 +37,7 @@ TEST(CppGroup, TellsWhatBecameOfABroadcast) {
   Event done;
   tcpkit::Receipt last = TCPKIT_RECEIPT_INIT;
   tcpkit::BroadcastOptions options;
-  options.on_done = [&](const tcpkit::Receipt &receipt) {
+  options.on_done = [&](const tcpkit::Receipt& receipt) {
     last = receipt;
     done.set();
   };

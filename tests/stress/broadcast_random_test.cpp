@@ -2,6 +2,7 @@
 // stream is exactly what it should be. TCPKIT_BROADCAST_SECONDS says for how long (1).
 #include <fcntl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
@@ -80,7 +81,9 @@ void expect_exact(const Target& target, const std::vector<uint64_t>& numbers) {
     for (uint64_t i = interval.first; i < interval.end; ++i) expected.push_back(i);
   }
   if (target.was_closed) expected.resize(std::min(expected.size(), numbers.size()));
-  EXPECT_EQ(expected, numbers);
+  const auto at = std::mismatch(expected.begin(), expected.end(), numbers.begin(), numbers.end());
+  EXPECT_TRUE(expected == numbers) << "other frames from number " << at.first - expected.begin()
+                                   << " on, of " << expected.size() << " and " << numbers.size();
 }
 
 // Those of other threads come in their order, and without a gap but where it had left.
@@ -222,8 +225,7 @@ TEST(BroadcastRandom, EveryStreamIsExactlyTheFramesThatItShouldHave) {
   EXPECT_TRUE(Monitor().wait([&] { return crowd.done() == crowd.broadcasts(); }));
   EXPECT_EQ(0u, tcpkit_group_size(group.get()));
   EXPECT_EQ(0u, server.metrics().frames_dropped);
-  std::printf("%llu broadcasts, %llu frames\n",
-              static_cast<unsigned long long>(crowd.broadcasts()),
+  std::printf("%llu broadcasts, %llu frames\n", static_cast<unsigned long long>(crowd.broadcasts()),
               static_cast<unsigned long long>(server.metrics().frames_queued));
 }
 

@@ -222,8 +222,8 @@ TEST(Receipt, IsNotGivenForACallThatFails) {
             tcpkit_group_broadcast(group.group(), nullptr, 0, &options, nullptr));
   EXPECT_EQ(1, done.frees);
   const std::string large((1u << 20) + 1, 'x');
-  EXPECT_EQ(TCPKIT_E_PACKET_TOO_BIG, tcpkit_group_broadcast(group.group(), large.data(),
-                                                            large.size(), &options, nullptr));
+  EXPECT_EQ(TCPKIT_E_PACKET_TOO_BIG,
+            tcpkit_group_broadcast(group.group(), large.data(), large.size(), &options, nullptr));
   EXPECT_EQ(2, done.frees);
   EXPECT_EQ(0, done.calls);
 }
