@@ -281,6 +281,16 @@ void Broadcast::complete(Loop* loop) noexcept {
   run();
 }
 
+// To a server of this loop, which exists then; elsewhere nobody may be there to be told.
+void Broadcast::log_throw() const noexcept {
+  for (const auto& delivery : deliveries_) {
+    const ConnHost& host = delivery->host();
+    if (!host.loop().is_home()) continue;
+    host.config().log.write(TCPKIT_LOG_ERROR, "an on_done threw; it is dropped");
+    return;
+  }
+}
+
 void Broadcast::run() noexcept {
   const FrameCounts counts{
       0, sent_.load(std::memory_order_relaxed), dropped_.load(std::memory_order_relaxed),
@@ -290,10 +300,7 @@ void Broadcast::run() noexcept {
   try {
     message_.on_done(&receipt, message_.user_data.get());
   } catch (...) {
-    if (!deliveries_.empty()) {
-      deliveries_.front()->host().config().log.write(TCPKIT_LOG_ERROR,
-                                                     "an on_done threw; it is dropped");
-    }
+    log_throw();
   }
   delete this;
 }

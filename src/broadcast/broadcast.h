@@ -67,6 +67,7 @@ class Broadcast final : public Task {
   void start(tcpkit_receipt& receipt) noexcept;
   void delivery_ended(const FrameCounts& counts, Loop* loop) noexcept;
   void complete(Loop* loop) noexcept;
+  void log_throw() const noexcept;
 
   BroadcastMessage message_;
   std::vector<Encoded> encodings_;

@@ -211,6 +211,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool may_drop_frames() const noexcept;
   bool is_behind(const FrameBacklog& backlog, const SharedFrame& frame,
                  const FrameRules& rules) const noexcept;
+  FrameOutcome queue_pinned(SharedFrame& frame, FrameScope& scope,
+                            const FrameRules& rules) noexcept;
   FrameOutcome append_frame(SharedFrame& frame, FrameScope& scope,
                             const FrameRules& rules) noexcept;
   FrameOutcome apply_policy(SharedFrame& frame, FrameScope& scope,

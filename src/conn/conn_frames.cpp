@@ -36,7 +36,7 @@ FrameScope* Conn::take_scope(ConnGroup* group) noexcept {
 
 // One whose frames still wait is left; another look will find it.
 void Conn::give_back_scope(FrameScope& scope) noexcept {
-  if (scope.is_member() || scope.backlog.frames > 0) return;
+  if (scope.is_member() || scope.backlog.frames > 0 || scope.pins > 0) return;
   FrameScope** link = &first_scope_;
   while (*link != &scope) link = &(*link)->next;
   *link = scope.next;
@@ -68,8 +68,19 @@ bool Conn::is_behind(const FrameBacklog& backlog, const SharedFrame& frame,
   return rules.quantum_ms == 0 || age_ms > rules.quantum_ms;
 }
 
+// A write may free a buffer of the user, whose function may let this connection leave the group.
 FrameOutcome Conn::queue_frame(SharedFrame& frame, FrameScope& scope,
                                const FrameRules& rules) noexcept {
+  const bool was_member = scope.is_member();
+  ++scope.pins;
+  const FrameOutcome outcome = queue_pinned(frame, scope, rules);
+  --scope.pins;
+  if (was_member && !scope.is_member()) give_back_scope(scope);
+  return outcome;
+}
+
+FrameOutcome Conn::queue_pinned(SharedFrame& frame, FrameScope& scope,
+                                const FrameRules& rules) noexcept {
   if (!takes_frames()) return FrameOutcome::kNotOpen;
   if (is_behind(scope.backlog, frame, rules)) {
     // What the kernel takes now does not count.

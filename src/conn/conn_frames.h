@@ -51,6 +51,7 @@ struct FrameScope {
   const Ref<ConnGroup> group;  // null: frames that belong to no group
   FrameBacklog backlog;
   uint32_t place = kNoMember;  // among the members
+  uint32_t pins = 0;           // frames that are being queued: it must stay
   FrameScope* next = nullptr;  // of the connection
 };
 
