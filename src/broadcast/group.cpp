@@ -202,14 +202,14 @@ uint64_t Group::size() const noexcept {
 }
 
 // All tasks are made before the first is posted, so that a failure is one of the whole call.
-Status Group::post(tcpkit_conn_fn function, UserData user_data) {
-  const Ref<Visitor> visitor = Ref<Visitor>::adopt(new Visitor(function, std::move(user_data)));
+Status Group::post(tcpkit_conn_fn task, UserData user_data) {
+  const Ref<Visitor> visitor = Ref<Visitor>::adopt(new Visitor(task, std::move(user_data)));
   std::vector<std::unique_ptr<VisitTask>> tasks;
   for (GroupPart* part = first_part(); part != nullptr; part = part->next) {
     tasks.push_back(std::make_unique<VisitTask>(*part, visitor));
   }
-  for (std::unique_ptr<VisitTask>& task : tasks) {
-    if (task->loop().post(task.get())) (void)task.release();
+  for (std::unique_ptr<VisitTask>& made : tasks) {
+    if (made->loop().post(made.get())) (void)made.release();
   }
   return TCPKIT_OK;
 }

@@ -43,6 +43,7 @@ TEST(Broadcast, OfAListReachesTheConnectionsInIt) {
   TestServer server(with_loops(2));
   std::vector<RawClient> clients(4);
   std::vector<KeptConn> kept;
+  kept.reserve(clients.size());
   for (RawClient& client : clients) kept.push_back(server.accepted(client));
   tcpkit_conn* const targets[] = {kept[0].get(), kept[1].get(), kept[3].get()};
   Completion completion;

@@ -235,6 +235,7 @@ TEST(PoolSize, IsHowManyTargetsOneTurnServes) {
   options.pool_size = 3;
   GroupBed group(options);
   std::vector<Peer> peers;
+  peers.reserve(8);
   for (int i = 0; i < 8; ++i) peers.push_back(group.bed.connect());
   for (const Peer& peer : peers) group.join(peer);
   const auto served = [&] {
