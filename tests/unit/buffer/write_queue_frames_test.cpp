@@ -1,6 +1,8 @@
 // Frames of broadcasts in a write queue: their order, and how they leave it.
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "unit/buffer/counted_frame.h"
 
 namespace tcpkit::test {
@@ -18,11 +20,16 @@ class WriteQueueFrames : public ::testing::Test {
     return queue_.queue.replace_frame(queue_.pool, frame, backlog_, max_bytes);
   }
 
+  // One more, which outlives the queue.
+  CountedFrame& make_frame(const char* text, uint64_t key) { return made_.emplace_back(text, key); }
+
   FrameBacklog backlog_;
-  Queue queue_;
+  FrameBacklog other_backlog_;
+  std::deque<CountedFrame> made_;
   CountedFrame one_{"one", 1};
   CountedFrame two_{"second", 2};
   CountedFrame three_{"3", 3};
+  Queue queue_;  // the last, since it tells the frames when it ends
 };
 
 TEST_F(WriteQueueFrames, KeepTheirPlaceAmongCopiedAndSharedBytes) {
@@ -114,7 +121,7 @@ TEST_F(WriteQueueFrames, OneOfTheSameKeyIsReplacedInItsPlace) {
   append(one_);
   append(two_);
   append(three_);
-  CountedFrame newer("SECOND!", 2);
+  CountedFrame& newer = make_frame("SECOND!", 2);
   EXPECT_TRUE(replace(newer));
   EXPECT_EQ("oneSECOND!3", queue_.text());
   EXPECT_EQ(11u, queue_.queue.bytes());
@@ -125,9 +132,9 @@ TEST_F(WriteQueueFrames, OneOfTheSameKeyIsReplacedInItsPlace) {
 }
 
 TEST_F(WriteQueueFrames, OfSeveralWithTheKeyTheLastPlaceIsKept) {
-  CountedFrame again("again", 1);
-  CountedFrame newest("newest", 1);
-  CountedFrame third("third", 1);
+  CountedFrame& again = make_frame("again", 1);
+  CountedFrame& newest = make_frame("newest", 1);
+  CountedFrame& third = make_frame("third", 1);
   append(one_);
   append(again);
   append(two_);
@@ -145,7 +152,7 @@ TEST_F(WriteQueueFrames, OfSeveralWithTheKeyTheLastPlaceIsKept) {
 TEST_F(WriteQueueFrames, OneThatIsHalfSentIsNotReplaced) {
   append(one_);
   queue_.consume(1);
-  CountedFrame newer("newer", 1);
+  CountedFrame& newer = make_frame("newer", 1);
   EXPECT_FALSE(replace(newer));
   EXPECT_EQ("ne", queue_.text());
 }
@@ -153,14 +160,14 @@ TEST_F(WriteQueueFrames, OneThatIsHalfSentIsNotReplaced) {
 TEST_F(WriteQueueFrames, NoneIsReplacedIfThereWouldBeTooManyBytes) {
   append(one_);
   append(two_);
-  CountedFrame newer("12345", 1);
+  CountedFrame& newer = make_frame("12345", 1);
   EXPECT_FALSE(replace(newer, 10));
   EXPECT_TRUE(replace(newer, 11));
   EXPECT_EQ("12345second", queue_.text());
 }
 
 TEST_F(WriteQueueFrames, NoneIsReplacedWithoutItsKey) {
-  CountedFrame newer("newer", 9);
+  CountedFrame& newer = make_frame("newer", 9);
   EXPECT_FALSE(replace(newer));
   append(one_);
   EXPECT_FALSE(replace(newer));
@@ -168,15 +175,14 @@ TEST_F(WriteQueueFrames, NoneIsReplacedWithoutItsKey) {
 }
 
 TEST_F(WriteQueueFrames, OfAnotherGroupAreNotTouched) {
-  FrameBacklog other;
   append(one_);
-  ASSERT_TRUE(queue_.queue.append_frame(queue_.pool, two_, other));
+  ASSERT_TRUE(queue_.queue.append_frame(queue_.pool, two_, other_backlog_));
   append(three_);
   EXPECT_TRUE(drop_oldest());
   EXPECT_TRUE(drop_oldest());
   EXPECT_FALSE(drop_oldest());
   EXPECT_EQ("second", queue_.text());
-  EXPECT_EQ(1u, other.frames);
+  EXPECT_EQ(1u, other_backlog_.frames);
 }
 
 TEST_F(WriteQueueFrames, TellWhenTheOldestWasQueued) {
