@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 
-from runner import attacks, coroutines, counting, sections, timeouts, tls
+from runner import attacks, broadcast, coroutines, counting, sections, timeouts, tls
 from runner.network import enter_private_network, prepare_network
 from runner.errors import BenchError
 from runner.processes import SERVER_KINDS, Bench
@@ -35,6 +35,7 @@ SECTIONS = {
     "latency": ("Latency, open loop at half of the maximum", sections.latency),
     "attacks": ("A well-behaved client among hostile ones; ratio to itself without them",
                 attacks.attacks),
+    "broadcast": ("Broadcasts, deliveries; ratio to a loop of writes", broadcast.broadcast),
     "allocations": ("Heap allocations per message", counting.allocations),
 }
 DEFAULT_SERVERS = "bare-epoll,libuv,tcpkit"

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "chat.h"
 #include "tls_setup.h"
 
 namespace tcpkit::cli {
@@ -32,12 +33,34 @@ void echo_packet(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void*
 // The server has counted the bytes and packets already.
 void discard(tcpkit_conn*, const uint8_t*, size_t, void*) {}
 
-void print_log(tcpkit_log_level level, const char* message, void* console) {
-  static_cast<Console*>(console)->print_log(level, message);
+// What the callbacks need; outlives the server.
+struct Serving {
+  Console& console;
+  Chat chat;
+};
+
+Chat& chat_of(void* serving) {
+  return static_cast<Serving*>(serving)->chat;
 }
 
-void print_live_line(tcpkit_server*, const tcpkit_metrics* metrics, void* console) {
-  static_cast<Console*>(console)->print_live_line(*metrics);
+void welcome(tcpkit_conn* conn, void* serving) {
+  chat_of(serving).welcome(conn);
+}
+
+void take_line(tcpkit_conn* conn, const uint8_t* data, size_t data_size, void* serving) {
+  chat_of(serving).take_line(conn, {reinterpret_cast<const char*>(data), data_size});
+}
+
+void leave(tcpkit_conn* conn, const tcpkit_close_info*, void* serving) {
+  chat_of(serving).leave(conn);
+}
+
+void print_log(tcpkit_log_level level, const char* message, void* serving) {
+  static_cast<Serving*>(serving)->console.print_log(level, message);
+}
+
+void print_live_line(tcpkit_server*, const tcpkit_metrics* metrics, void* serving) {
+  static_cast<Serving*>(serving)->console.print_live_line(*metrics);
 }
 
 // What the start of the server needs; outlives the server.
@@ -70,13 +93,18 @@ void begin_serving(tcpkit_server* server, void* user_data) {
                    [](void* announcement) { delete static_cast<Announcement*>(announcement); });
 }
 
-tcpkit_handlers handlers_for(Service service, Console& console) {
+tcpkit_handlers handlers_for(Service service, Serving& serving) {
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   handlers.on_data = service == Service::kEcho ? echo_bytes : discard;
   handlers.on_packet = service == Service::kEcho ? echo_packet : discard;
+  if (service == Service::kChat) {
+    handlers.on_open = welcome;
+    handlers.on_packet = take_line;
+    handlers.on_close = leave;
+  }
   handlers.on_log = print_log;
-  handlers.on_metrics = console.shows_live_line() ? print_live_line : nullptr;
-  handlers.user_data = &console;
+  handlers.on_metrics = serving.console.shows_live_line() ? print_live_line : nullptr;
+  handlers.user_data = &serving;
   return handlers;
 }
 
@@ -108,8 +136,13 @@ ExitStatus run_server(tcpkit_server* server, const ServeArguments& arguments, Co
 
 ExitStatus serve(const ServeArguments& arguments) {
   tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  if (arguments.service == Service::kChat) options.framing = tcpkit_framing_line();
   if (const ExitStatus refused = set_options(arguments, options); refused != kExitOk) {
     return refused;
+  }
+  if (arguments.service == Service::kChat && options.framing.kind == TCPKIT_FRAMING_NONE) {
+    print_error("chat needs packets: give another --framing than none");
+    return kExitUsage;
   }
   if (arguments.listen.empty()) {
     print_error("no address to listen on: give --listen tcp://127.0.0.1:7000");
@@ -124,7 +157,8 @@ ExitStatus serve(const ServeArguments& arguments) {
   strategy.on_start = begin_serving;
   strategy.user_data = &startup;
   options.strategy = &strategy;
-  const tcpkit_handlers handlers = handlers_for(arguments.service, console);
+  Serving serving{console, {}};
+  const tcpkit_handlers handlers = handlers_for(arguments.service, serving);
   tcpkit_server* created = nullptr;
   if (const tcpkit_status status = tcpkit_server_create(&options, &handlers, &created)) {
     return report_failure("", status);

@@ -20,13 +20,20 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  tcpkit serve echo --listen tcp://127.0.0.1:7000 --framing line\n"
     "  tcpkit serve discard --listen tcp://:7000 --listen unix:///run/x.sock\n"
+    "  tcpkit serve chat --listen tcp://:7000\n"
     "  tcpkit serve echo --listen tcp://:7443 --tls-cert chain.pem --tls-key key.pem\n"
     "  tcpkit serve echo --listen tcp://127.0.0.1:7443 --tls-self-signed";
 
 // A validator of CLI11: text that says what is wrong, or nothing.
 std::string refuse_unknown_service(const std::string& text) {
-  if (text == "echo" || text == "discard") return "";
-  return "'" + text + "' is not a service: echo or discard";
+  if (text == "echo" || text == "discard" || text == "chat") return "";
+  return "'" + text + "' is not a service: echo, discard or chat";
+}
+
+// One that was not refused.
+Service service_of(const std::string& text) {
+  if (text == "chat") return Service::kChat;
+  return text == "echo" ? Service::kEcho : Service::kDiscard;
 }
 
 // Addresses are separated by commas, as in the option `listen` of the library.
@@ -45,8 +52,12 @@ ServeCommand::ServeCommand(CLI::App& program)
     : command_(program.add_subcommand("serve", "Serve connections until SIGINT or SIGTERM")),
       flags_(*command_, serve_flags()) {
   command_->footer(kFooter);
-  service_ = command_->add_option("SERVICE", "echo: answer what arrives; discard: only count it")
-                 ->type_name("echo|discard")
+  command_->get_help_ptr()->group(kProgramGroup);
+  service_ = command_
+                 ->add_option("SERVICE",
+                              "echo: answer what arrives; discard: only count it; chat: "
+                              "rooms for people, by lines unless --framing says otherwise")
+                 ->type_name("echo|discard|chat")
                  ->check(refuse_unknown_service)
                  ->required();
   quiet_ = command_->add_flag("-q,--quiet")
@@ -56,8 +67,7 @@ ServeCommand::ServeCommand(CLI::App& program)
 
 ServeArguments ServeCommand::arguments() const {
   ServeArguments arguments;
-  const auto service = service_->as<std::string>();
-  arguments.service = service == "echo" ? Service::kEcho : Service::kDiscard;
+  arguments.service = service_of(service_->as<std::string>());
   arguments.verbosity = quiet_->count() > 0 ? Verbosity::kQuiet : Verbosity::kNormal;
   for (const auto& [target, option] : flags_.given()) {
     if (option.key == "listen") {

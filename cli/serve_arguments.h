@@ -10,7 +10,7 @@
 
 namespace tcpkit::cli {
 
-enum class Service { kEcho, kDiscard };
+enum class Service { kEcho, kDiscard, kChat };
 
 struct ServeArguments {
   Service service = Service::kEcho;

@@ -188,6 +188,7 @@ typedef struct tcpkit_client tcpkit_client; /* a client: one connection at a tim
 typedef struct tcpkit_loop tcpkit_loop;     /* one event loop: a server's, a client's or your own */
 typedef struct tcpkit_framer tcpkit_framer; /* cuts a byte stream into packets, without any I/O */
 typedef struct tcpkit_tls tcpkit_tls;       /* certificates, keys, trust and settings of TLS */
+typedef struct tcpkit_group tcpkit_group; /* connections that broadcasts go to, with their rules */
 
 /** Frees what user_data owns. */
 typedef void (*tcpkit_free_fn)(void *user_data);
@@ -925,11 +926,15 @@ typedef struct tcpkit_metrics {
   uint64_t connects;         /* of clients: connections opened, TLS handshake included */
   uint64_t connect_failures; /* of clients: attempts that failed or were given up */
   uint64_t reconnects;       /* of clients: times that a connection was lost and is dialled again */
+  uint64_t broadcasts;       /* broadcasts that had to do with connections of this server */
+  uint64_t frames_queued;    /* frames of them that were given to a connection */
+  uint64_t frames_dropped;   /* frames of them that a slow-consumer policy dropped */
+  uint64_t slow_consumers;   /* connections that ended with TCPKIT_CLOSE_SLOW_CONSUMER */
 } tcpkit_metrics;
 #define TCPKIT_METRICS_INIT                                                                      \
   {                                                                                              \
     sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0    \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -965,8 +970,10 @@ enum {
   TCPKIT_CLOSE_TLS_ERROR = 19,     /* the handshake or a record failed; see status and detail */
   TCPKIT_CLOSE_TLS_TRUNCATED = 20, /* the peer ended its stream without close_notify */
   TCPKIT_CLOSE_HANDSHAKE_TIMEOUT =
-      21,                        /* handshake_timeout_ms passed before the handshake was done */
-  TCPKIT_CLOSE_FILTER_ERROR = 22 /* a filter failed; see status and detail */
+      21,                         /* handshake_timeout_ms passed before the handshake was done */
+  TCPKIT_CLOSE_FILTER_ERROR = 22, /* a filter failed; see status and detail */
+  /** the connection took broadcasts too slowly, and its group has TCPKIT_SLOW_CLOSE */
+  TCPKIT_CLOSE_SLOW_CONSUMER = 23
 };
 
 /** Name of a reason, such as "PEER_FIN", as static text; "UNKNOWN" for a number that is none.
@@ -2020,6 +2027,165 @@ TCPKIT_API tcpkit_status tcpkit_conn_add_filter(tcpkit_conn *conn, const tcpkit_
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_conn_post(tcpkit_conn *conn, tcpkit_conn_fn task, void *user_data,
                                           tcpkit_free_fn user_data_free);
+
+/* ---- Groups -------------------------------------------------------------------------------- */
+
+/** What happens to the next frame of a broadcast for a target that is behind. */
+typedef int32_t tcpkit_slow_policy;
+enum {
+  TCPKIT_SLOW_DEFAULT = 0,     /* TCPKIT_SLOW_DROP_NEW */
+  TCPKIT_SLOW_DROP_NEW = 1,    /* the new frame is dropped */
+  TCPKIT_SLOW_DROP_OLDEST = 2, /* the oldest frames that wait are dropped until it fits */
+  /** it takes the place of the waiting frame with the same key, which is dropped; if there is none
+   *  and it does not fit, the oldest frames are dropped until it does */
+  TCPKIT_SLOW_LATEST = 3,
+  TCPKIT_SLOW_CLOSE = 4 /* the target is reset, with TCPKIT_CLOSE_SLOW_CONSUMER */
+};
+
+/** How broadcasts reach their targets. A target is behind while frames wait for it that the kernel
+ *  does not take. The policy applies to a new frame if there would be more of them than the two
+ *  limits allow, or if the oldest has waited for too long; each target is judged by itself, and by
+ *  the frames of the same group only. Only whole frames are dropped, so a stream is never cut. */
+typedef struct tcpkit_group_options {
+  uint32_t struct_size;
+  tcpkit_slow_policy slow_policy;
+  size_t max_behind_bytes;    /* most bytes of frames that wait per target; default 1 MiB */
+  uint64_t max_behind_frames; /* most frames that wait per target; default 1024 */
+  /** how long the oldest frame may wait before the policy applies; default: at once with
+   *  TCPKIT_SLOW_LATEST, TCPKIT_UNLIMITED with the others */
+  uint64_t write_quantum_ms;
+  /** targets that a loop serves per turn; the others are written (and sealed) in the turns after
+   *  it, so that reading goes on; default 256 */
+  uint32_t pool_size;
+  uint32_t reserved; /* zero */
+  /** packets are encoded in it; TCPKIT_FRAMING_NONE: in the framing of each target */
+  tcpkit_framing framing;
+} tcpkit_group_options;
+#define TCPKIT_GROUP_OPTIONS_INIT \
+  { sizeof(tcpkit_group_options), 0, 0, 0, 0, 0, 0, TCPKIT_FRAMING_INIT }
+
+/** Sets up options like TCPKIT_GROUP_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_group_options_init(tcpkit_group_options *options);
+
+/** Creates a group without members; options may be NULL. Connections of several servers may be in
+ *  one group, and one connection in many. Returns TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_STRUCT_SIZE
+ *  or TCPKIT_E_NO_MEMORY.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_group_create(const tcpkit_group_options *options,
+                                             tcpkit_group **out_group);
+
+/** Frees a group and lets its members go. Frames that were queued still leave, and completions
+ *  still come. No other call may use the group at the same time. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_group_free(tcpkit_group *group);
+
+/** Makes a connection a member until it leaves or ends: at once on its loop, else before anything
+ *  that this thread asks of that loop afterwards. To join twice is to join. Returns
+ *  TCPKIT_E_CLOSED, TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_group_join(tcpkit_group *group, tcpkit_conn *conn);
+
+/** Ends the membership of a connection, as promptly as tcpkit_group_join begins it; also returns
+ *  TCPKIT_OK if it is no member. Frames that were queued still leave. Returns TCPKIT_E_NO_MEMORY or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_group_leave(tcpkit_group *group, tcpkit_conn *conn);
+
+/** Number of members; a join or leave that is on its way to a loop is not counted yet.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API uint64_t tcpkit_group_size(const tcpkit_group *group);
+
+/** Runs task for each member, on the loop of the member, soon; user_data is shared by them and
+ *  freed after the last. A loop calls those that are members when it comes to that. Returns
+ *  TCPKIT_E_NO_MEMORY or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_group_post(tcpkit_group *group, tcpkit_conn_fn task,
+                                           void *user_data, tcpkit_free_fn user_data_free);
+
+/* ---- Broadcasts ---------------------------------------------------------------------------- */
+
+/** What became of the targets of a broadcast. Each target is in exactly one of the counts from
+ *  queued on.
+ *
+ *  The receipt of the call itself knows the targets on the calling thread's own loop; those of
+ *  loops_left other loops are not in it. The receipt of on_done knows all. */
+typedef struct tcpkit_receipt {
+  uint32_t struct_size;
+  uint32_t loops_left; /* loops that the frame is on its way to; 0 in on_done */
+  uint64_t targets;    /* all that are counted here */
+  uint64_t queued;     /* targets for which it waits; 0 in on_done */
+  uint64_t sent;       /* targets whose kernel buffer has all of it, or whose TLS has sealed it */
+  uint64_t dropped;    /* the policy dropped it, at once or later for a newer one */
+  uint64_t closed;     /* the target was closed by the policy, or ended before the frame had left */
+  /** the target was closing or shut down already, or memory ran out */
+  uint64_t not_open;
+} tcpkit_receipt;
+#define TCPKIT_RECEIPT_INIT \
+  { sizeof(tcpkit_receipt), 0, 0, 0, 0, 0, 0, 0 }
+
+/** Sets up a receipt like TCPKIT_RECEIPT_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_receipt_init(tcpkit_receipt *receipt);
+
+/** A broadcast is done; receipt is borrowed until the callback returns. */
+typedef void (*tcpkit_receipt_fn)(const tcpkit_receipt *receipt, void *user_data);
+
+/** More about one broadcast. */
+typedef struct tcpkit_broadcast_options {
+  uint32_t struct_size;
+  /** TCPKIT_ON: the bytes are sent as they are. Else they are one packet, in the framing of the
+   *  group or, without one, of each target; a target without framing gets them as they are */
+  tcpkit_switch raw;
+  const tcpkit_conn *except; /* no target: the sender, as a rule; may be NULL */
+  uint64_t key;              /* for TCPKIT_SLOW_LATEST: what the frame is about */
+  /** sent in place of data, which is then NULL; without a copy if no framing is put around it */
+  tcpkit_buffer *buffer;
+  /** whose options hold, and whose frames these are; NULL: the defaults. A group's own broadcast
+   *  takes the group */
+  tcpkit_group *rules;
+  /** Called once, when no target has the frame waiting any more: on the loop that was the last to
+   *  have one, or inside the call if there is no loop to do it. A target that takes nothing delays
+   *  it until the policy, a timeout or its end. May be NULL.
+   *  Thread: any. */
+  tcpkit_receipt_fn on_done;
+  void *user_data;
+  tcpkit_free_fn user_data_free;
+} tcpkit_broadcast_options;
+#define TCPKIT_BROADCAST_OPTIONS_INIT \
+  { sizeof(tcpkit_broadcast_options), 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+
+/** Sets up options like TCPKIT_BROADCAST_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_broadcast_options_init(tcpkit_broadcast_options *options);
+
+/** Sends data to all members of a group. It is encoded once, and shared: one reference per target,
+ *  one task per loop. For each target it keeps its place among the sends and broadcasts of the same
+ *  thread, and what is broadcast in one turn leaves in one write. options and out_receipt may be
+ *  NULL. Returns what tcpkit_framer_encode does; TCPKIT_E_PACKET_TOO_BIG also for a frame larger
+ *  than max_behind_bytes; TCPKIT_E_INVALID_ARGUMENT also if there are no bytes to send;
+ *  TCPKIT_E_STRUCT_SIZE; TCPKIT_E_NO_MEMORY.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_group_broadcast(tcpkit_group *group, const void *data,
+                                                size_t data_size,
+                                                const tcpkit_broadcast_options *options,
+                                                tcpkit_receipt *out_receipt);
+
+/** Sends data to all open connections of a server, as each of its loops finds them. Returns what
+ *  tcpkit_group_broadcast does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_server_broadcast(tcpkit_server *server, const void *data,
+                                                 size_t data_size,
+                                                 const tcpkit_broadcast_options *options,
+                                                 tcpkit_receipt *out_receipt);
+
+/** Sends data to conn_count connections, each of which should be named once; the list is copied.
+ *  Returns what tcpkit_group_broadcast does.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conns_broadcast(tcpkit_conn *const *conns, size_t conn_count,
+                                                tcpkit_slice data,
+                                                const tcpkit_broadcast_options *options,
+                                                tcpkit_receipt *out_receipt);
 
 /* ---- Loop ---------------------------------------------------------------------------------- */
 

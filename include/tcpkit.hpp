@@ -2,9 +2,9 @@
 //
 // Everything here is a thin skin: each type is one pointer or a plain struct, and what a call means,
 // on which threads it may be made and how long things live is said in tcpkit.h. Rules of its own:
-//  - Owners (Server, Framer, Conn, Buffer, Writer, Tls) free or release in their destructor.
-//    ConnRef, LoopRef, ServerRef, Bytes and Reader borrow: they are valid as long as tcpkit.h says for
-//    the pointer in them.
+//  - Owners (Server, Client, Loop, Framer, Conn, Group, Buffer, Writer, Tls) free or release in their
+//    destructor. ConnRef, LoopRef, ServerRef, ClientRef, Bytes and Reader borrow: they are valid as
+//    long as tcpkit.h says for the pointer in them.
 //  - Set-up throws tcpkit::Error. What is called while bytes flow returns a tcpkit::Status.
 //  - A callable is moved to the heap, called through its C callback and destroyed once. Loops call
 //    the handlers of a server at the same time, each for its own connections: what they share needs
@@ -1371,6 +1371,123 @@ Conn ConnCalls<Self>::retain() const noexcept {
   return Conn(ConnRef(conn()));
 }
 
+// ---- Groups and broadcasts ---------------------------------------------------------------------
+
+// What became of the targets of a broadcast.
+using Receipt = tcpkit_receipt;
+
+// How broadcasts reach the members of a Group; zero means the default.
+struct GroupOptions {
+  tcpkit_slow_policy slow_policy = 0;
+  std::size_t max_behind_bytes = 0;
+  std::uint64_t max_behind_frames = 0;
+  // milliseconds::max(): frames may wait for ever.
+  std::chrono::milliseconds write_quantum{0};
+  std::uint32_t pool_size = 0;
+  tcpkit_framing framing = TCPKIT_FRAMING_INIT;
+};
+
+class Group;
+
+// More about one broadcast.
+struct BroadcastOptions {
+  bool raw = false;  // never as a packet
+  ConnRef except{};
+  std::uint64_t key = 0;
+  // Sent in place of the data, which is then Bytes().
+  Buffer buffer{};
+  // Whose options hold; NULL: the defaults. A group's own broadcast takes the group.
+  const Group *rules = nullptr;
+  // Called once, when no target has the frame waiting any more.
+  std::function<void(const Receipt &)> on_done{};
+};
+
+namespace detail {
+
+inline tcpkit_broadcast_options raw_broadcast_options(const BroadcastOptions &options);
+
+}  // namespace detail
+
+// Connections that broadcasts go to. They leave when they end, or with the group.
+class Group {
+ public:
+  explicit Group(const GroupOptions &options = GroupOptions()) {
+    tcpkit_group_options raw = TCPKIT_GROUP_OPTIONS_INIT;
+    raw.slow_policy = options.slow_policy;
+    raw.max_behind_bytes = options.max_behind_bytes;
+    raw.max_behind_frames = options.max_behind_frames;
+    raw.write_quantum_ms = detail::to_limit_ms(options.write_quantum);
+    raw.pool_size = options.pool_size;
+    raw.framing = options.framing;
+    tcpkit_group *group = nullptr;
+    Status(tcpkit_group_create(&raw, &group)).or_throw();
+    group_.reset(group);
+  }
+
+  [[nodiscard]] Status join(ConnRef conn) const noexcept {
+    return tcpkit_group_join(get(), conn.get());
+  }
+  Status leave(ConnRef conn) const noexcept { return tcpkit_group_leave(get(), conn.get()); }
+  [[nodiscard]] std::uint64_t size() const noexcept { return tcpkit_group_size(get()); }
+  // Sends data to all members; out_receipt may be NULL.
+  Status broadcast(Bytes data, const BroadcastOptions &options = BroadcastOptions(),
+                   Receipt *out_receipt = nullptr) const {
+    const tcpkit_broadcast_options raw = detail::raw_broadcast_options(options);
+    return tcpkit_group_broadcast(get(), data.data(), data.size(), &raw, out_receipt);
+  }
+  // Runs task(ConnRef) for each member, on the loop of the member; loops run it at the same time.
+  template <class F>
+  [[nodiscard]] Status post(F &&task) const {
+    using Boxed = std::decay_t<F>;
+    const auto call = [](tcpkit_conn *member, void *user_data) {
+      detail::call_task<Boxed>(user_data, ConnRef(member));
+    };
+    return tcpkit_group_post(get(), call, detail::box(std::forward<F>(task)),
+                             detail::free_box<Boxed>);
+  }
+  [[nodiscard]] tcpkit_group *get() const noexcept { return group_.get(); }
+
+ private:
+  struct Free {
+    void operator()(tcpkit_group *group) const noexcept { tcpkit_group_free(group); }
+  };
+
+  std::unique_ptr<tcpkit_group, Free> group_;
+};
+static_assert(sizeof(Group) == sizeof(void *), "an owner is one pointer");
+
+namespace detail {
+
+inline tcpkit_broadcast_options raw_broadcast_options(const BroadcastOptions &options) {
+  using Done = std::function<void(const Receipt &)>;
+  tcpkit_broadcast_options raw = TCPKIT_BROADCAST_OPTIONS_INIT;
+  raw.raw = options.raw ? TCPKIT_ON : TCPKIT_OFF;
+  raw.except = options.except.get();
+  raw.key = options.key;
+  raw.buffer = options.buffer.get();
+  raw.rules = options.rules == nullptr ? nullptr : options.rules->get();
+  if (!options.on_done) return raw;
+  raw.on_done = [](const tcpkit_receipt *receipt, void *user_data) {
+    (*static_cast<Done *>(user_data))(*receipt);
+  };
+  raw.user_data = box(options.on_done);
+  raw.user_data_free = free_box<Done>;
+  return raw;
+}
+
+}  // namespace detail
+
+// Sends data to some connections, each of which should be named once; out_receipt may be NULL.
+inline Status broadcast(const std::vector<Conn> &conns, Bytes data,
+                        const BroadcastOptions &options = BroadcastOptions(),
+                        Receipt *out_receipt = nullptr) {
+  std::vector<tcpkit_conn *> targets;
+  targets.reserve(conns.size());
+  for (const Conn &conn : conns) targets.push_back(conn.get());
+  const tcpkit_broadcast_options raw = detail::raw_broadcast_options(options);
+  return tcpkit_conns_broadcast(targets.data(), targets.size(), data.slice(), &raw, out_receipt);
+}
+
 // ---- Server options ----------------------------------------------------------------------------
 
 class Server;
@@ -1610,6 +1727,13 @@ class ServerCalls {
       }
     } while (count > raw.size());
     return conns;
+  }
+
+  // Sends data to all open connections; out_receipt may be NULL.
+  Status broadcast(Bytes data, const BroadcastOptions &options = BroadcastOptions(),
+                   Receipt *out_receipt = nullptr) const {
+    const tcpkit_broadcast_options raw = detail::raw_broadcast_options(options);
+    return tcpkit_server_broadcast(server(), data.data(), data.size(), &raw, out_receipt);
   }
 
   [[nodiscard]] std::size_t loop_count() const { return tcpkit_server_loop_count(server()); }

@@ -16,6 +16,8 @@ Result run(const Options& options) {
       return run_idle(options);
     case Workload::kLatency:
       return run_open_loop(options);
+    case Workload::kBroadcast:
+      return run_broadcast(options);
     case Workload::kEcho:
     case Workload::kFramed:
     case Workload::kStream:

@@ -10,7 +10,8 @@ namespace tcpkit::load {
 namespace {
 
 constexpr const char* kUsage =
-    "tcpkit-load --connect HOST:PORT [--workload echo|framed|stream|connect|idle|latency]\n"
+    "tcpkit-load --connect HOST:PORT [--workload "
+    "echo|framed|stream|connect|idle|latency|broadcast]\n"
     "  [--framing len4be|line] [--tls off|full|resumed] [--connections N] [--size BYTES]\n"
     "  [--in-flight N] [--seconds S] [--warmup S] [--rate MESSAGES_PER_SECOND] [--pid "
     "PID_OF_SERVER]\n";
@@ -35,9 +36,10 @@ std::size_t parse_count(const std::string& key, const std::string& text) {
 
 Workload parse_workload(const std::string& text) {
   static const std::map<std::string, Workload> kNames = {
-      {"echo", Workload::kEcho},     {"framed", Workload::kFramed},
-      {"stream", Workload::kStream}, {"connect", Workload::kConnect},
-      {"idle", Workload::kIdle},     {"latency", Workload::kLatency},
+      {"echo", Workload::kEcho},           {"framed", Workload::kFramed},
+      {"stream", Workload::kStream},       {"connect", Workload::kConnect},
+      {"idle", Workload::kIdle},           {"latency", Workload::kLatency},
+      {"broadcast", Workload::kBroadcast},
   };
   const auto found = kNames.find(text);
   if (found == kNames.end()) refuse("no workload is called " + text);
@@ -88,6 +90,7 @@ void set_option(const std::string& key, const std::string& value, Options& optio
       {"--connections", &Options::connections},
       {"--size", &Options::message_size},
       {"--in-flight", &Options::in_flight},
+      {"--stalled", &Options::stalled},
   };
   const auto found = kCounts.find(key);
   if (found == kCounts.end()) refuse("unknown option " + key);

@@ -7,7 +7,7 @@
 
 namespace tcpkit::load {
 
-enum class Workload { kEcho, kFramed, kStream, kConnect, kIdle, kLatency };
+enum class Workload { kEcho, kFramed, kStream, kConnect, kIdle, kLatency, kBroadcast };
 enum class Framing { kNone, kLen4Be, kLine };
 enum class Tls { kOff, kFull, kResumed };  // kResumed: `connect` begins with the ticket before
 
@@ -21,6 +21,7 @@ struct Options {
   std::size_t connections = 50;
   std::size_t message_size = 64;  // payload bytes; a line's newline and a length prefix come on top
   std::size_t in_flight = 1;      // messages that a connection keeps unanswered
+  std::size_t stalled = 0;        // broadcast: connections more, which never read
   double seconds = 1.0;           // measured interval
   double warmup_seconds = 0.3;
   double rate = 10000.0;  // latency: messages per second over all connections

@@ -18,6 +18,9 @@ Result run_open_loop(const Options& options);
 // slots.
 Result run_connects(const Options& options);
 
+// One connection sends, the server gives it to all, and the next comes when the last one has it.
+Result run_broadcast(const Options& options);
+
 // Opens the connections, each echoing once, prints "ready", and holds them until stdin ends.
 Result run_idle(const Options& options);
 

@@ -14,7 +14,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-typedef enum bare_mode { BARE_ECHO, BARE_LEN4BE, BARE_LINE } bare_mode;
+typedef enum bare_mode {
+  BARE_ECHO,
+  BARE_LEN4BE,
+  BARE_LINE,
+  BARE_BROADCAST, /* each 64 bytes to everybody; only bare_broadcast_server and tcpkit_server */
+  BARE_SENDS      /* the same with a send to each one; only tcpkit_server */
+} bare_mode;
 typedef enum bare_timeouts {
   BARE_TIMEOUTS_IDLE, /* the idle timeout, and the defaults of the server for the others */
   BARE_TIMEOUTS_NONE,
@@ -55,7 +61,9 @@ static inline bare_mode bare_parse_mode(const char* text) {
   if (strcmp(text, "echo") == 0) return BARE_ECHO;
   if (strcmp(text, "len4be") == 0) return BARE_LEN4BE;
   if (strcmp(text, "line") == 0) return BARE_LINE;
-  fprintf(stderr, "--mode is echo, len4be or line, not %s\n", text);
+  if (strcmp(text, "broadcast") == 0) return BARE_BROADCAST;
+  if (strcmp(text, "sends") == 0) return BARE_SENDS;
+  fprintf(stderr, "--mode is echo, len4be, line, broadcast or sends, not %s\n", text);
   exit(2);
 }
 

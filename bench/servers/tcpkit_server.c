@@ -16,6 +16,38 @@ static void on_packet(tcpkit_conn* conn, const uint8_t* packet, size_t packet_si
   tcpkit_conn_send_packet(conn, packet, packet_size);
 }
 
+/* What is to be sent to everybody, one by one. */
+typedef struct message {
+  const uint8_t* data;
+  size_t size;
+} message;
+
+static void send_one(tcpkit_conn* conn, void* sent) {
+  const message* one = sent;
+  tcpkit_conn_send(conn, one->data, one->size);
+}
+
+static tcpkit_group* everybody;
+
+static void join(tcpkit_conn* conn, void* user_data) {
+  (void)user_data;
+  tcpkit_group_join(everybody, conn);
+}
+
+static void broadcast(tcpkit_conn* conn, const uint8_t* packet, size_t packet_size,
+                      void* user_data) {
+  (void)conn;
+  (void)user_data;
+  tcpkit_group_broadcast(everybody, packet, packet_size, NULL, NULL);
+}
+
+static void send_to_each(tcpkit_conn* conn, const uint8_t* packet, size_t packet_size,
+                         void* user_data) {
+  message one = {packet, packet_size};
+  (void)conn;
+  tcpkit_server_visit(*(tcpkit_server**)user_data, send_one, &one);
+}
+
 static void give_up(void) {
   fprintf(stderr, "tcpkit_server: %s\n", tcpkit_last_error_message());
   exit(1);
@@ -24,6 +56,7 @@ static void give_up(void) {
 static tcpkit_framing framing_of(bare_mode mode) {
   if (mode == BARE_LEN4BE) return tcpkit_framing_length(4, TCPKIT_BIG_ENDIAN);
   if (mode == BARE_LINE) return tcpkit_framing_line();
+  if (mode == BARE_BROADCAST || mode == BARE_SENDS) return tcpkit_framing_fixed(64);
   tcpkit_framing none = TCPKIT_FRAMING_INIT;
   return none;
 }
@@ -76,15 +109,23 @@ int main(int argc, char** argv) {
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   handlers.on_data = on_data;
   handlers.on_packet = on_packet;
+  tcpkit_server* server = NULL;
+  handlers.user_data = &server;
+  if (bare.mode == BARE_BROADCAST) {
+    if (tcpkit_group_create(NULL, &everybody) != TCPKIT_OK) give_up();
+    handlers.on_open = join;
+    handlers.on_packet = broadcast;
+  }
+  if (bare.mode == BARE_SENDS) handlers.on_packet = send_to_each;
 
   char address[64];
   snprintf(address, sizeof address, "tcp://127.0.0.1:%u", (unsigned)bare.port);
-  tcpkit_server* server = NULL;
   if (tcpkit_server_create(&options, &handlers, &server) != TCPKIT_OK) give_up();
   tcpkit_tls_free(options.tls);
   if (tcpkit_server_listen(server, address, NULL) != TCPKIT_OK) give_up();
   announce(server);
   if (tcpkit_server_run(server) != TCPKIT_OK) give_up();
   tcpkit_server_free(server);
+  tcpkit_group_free(everybody);
   return 0;
 }

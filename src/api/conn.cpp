@@ -57,7 +57,7 @@ Status send_many_slices(Conn& conn, const tcpkit_slice* slices, size_t slice_cou
 }  // namespace
 
 const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
-  static constexpr std::array<const char*, 23> kNames = {"UNKNOWN",       "LOCAL",
+  static constexpr std::array<const char*, 24> kNames = {"UNKNOWN",       "LOCAL",
                                                          "ABORTED",       "PEER_FIN",
                                                          "PEER_RESET",    "FRAME_TOO_BIG",
                                                          "FRAME_ERROR",   "CALLBACK",
@@ -68,7 +68,7 @@ const char* tcpkit_close_reason_name(tcpkit_close_reason reason) {
                                                          "PROXY_ERROR",   "PROXY_TIMEOUT",
                                                          "RATE_TIMEOUT",  "TLS_ERROR",
                                                          "TLS_TRUNCATED", "HANDSHAKE_TIMEOUT",
-                                                         "FILTER_ERROR"};
+                                                         "FILTER_ERROR",  "SLOW_CONSUMER"};
   const auto index = static_cast<size_t>(reason);
   return reason > 0 && index < kNames.size() ? kNames[index] : kNames[0];
 }

@@ -1,5 +1,5 @@
 // What one connection has sent and the kernel has not taken: copied bytes in pooled blocks, and
-// references to shared buffers, in their order. The last stop before the system call.
+// references to shared buffers and frames, in their order. The last stop before the system call.
 #pragma once
 
 #include <sys/uio.h>
@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "buffer/block_pool.h"
 #include "buffer/shared_buffer.h"
+#include "buffer/shared_frame.h"
 
 namespace tcpkit {
 
@@ -41,6 +42,21 @@ class WriteQueue {
   // Appends all of another queue, which is empty then.
   void take_all(WriteQueue& other) noexcept;
 
+  // Frames: entries that can be taken out again, as long as nothing of them is sent. A backlog
+  // outlives its frames here.
+  //
+  // Adds frame, whose bytes are not empty; false if memory ran out.
+  bool append_frame(BlockPool& pool, SharedFrame& frame, FrameBacklog& backlog) noexcept;
+  // Takes out the oldest frame of backlog that is whole; false if there is none.
+  bool drop_oldest(BlockPool& pool, FrameBacklog& backlog) noexcept;
+  // Puts frame in the place of the newest one in backlog that has its key and is whole, and takes
+  // out the others that are so; false if there is none, or if backlog would have more than
+  // max_bytes then. Looks at all frames of backlog.
+  bool replace_frame(BlockPool& pool, SharedFrame& frame, FrameBacklog& backlog,
+                     size_t max_bytes) noexcept;
+  // When the oldest frame of backlog, which has one, was queued.
+  static uint64_t oldest_at_ms(const FrameBacklog& backlog) noexcept;
+
   // Fills in what the next write should send; returns the number of entries.
   size_t gather(std::span<iovec> entries) const noexcept;
   // Drops sent bytes from the front.
@@ -54,10 +70,12 @@ class WriteQueue {
   // Kinds of blocks.
   static constexpr uint16_t kCopiedBytes = 0;
   static constexpr uint16_t kSharedBytes = 1;
+  static constexpr uint16_t kFrame = 2;
 
-  static size_t block_bytes(Block* block) noexcept;
+  static ByteView block_view(Block* block) noexcept;
   void push_back(Block* block) noexcept;
-  void pop_front(BlockPool& pool) noexcept;
+  void pop_front(BlockPool& pool, SharedFrame::Fate fate) noexcept;
+  void take_out(BlockPool& pool, Block* block, Block* older) noexcept;
 
   Block* first_ = nullptr;
   Block* last_ = nullptr;

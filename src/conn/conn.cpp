@@ -347,6 +347,7 @@ void Conn::finish_close() noexcept {
   }
   queue_.clear(host_.blocks());
   drop_encoded();
+  end_scopes();
   drop_tls_output();
   publish_queued();
   drop_stash();

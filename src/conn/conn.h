@@ -13,6 +13,7 @@
 #include "buffer/write_queue.h"
 #include "conn/close_handlers.h"
 #include "conn/conn_config.h"
+#include "conn/conn_frames.h"
 #include "conn/conn_state.h"
 #include "conn/proxy_info.h"
 #include "loop/loop.h"
@@ -124,6 +125,27 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void posted_arrived(size_t bytes) noexcept;
   void count_packet_written() noexcept;
 
+  // For broadcasts, on the home thread.
+  //
+  // False once it is closing, by the order of the loop's tasks: another thread may have asked for a
+  // close after what is about to be done here was asked for.
+  bool takes_frames() const noexcept {
+    return state() == ConnState::kOpen && !shutdown_wanted_ && !write_shut_ && !write_broken_;
+  }
+  // The scope of a group, or of none; made if it is not there. Null if memory ran out or the
+  // connection has ended.
+  FrameScope* take_scope(ConnGroup* group) noexcept;
+  FrameScope* find_scope(const ConnGroup* group) const noexcept;
+  // Frees a scope that nothing needs any more.
+  void give_back_scope(FrameScope& scope) noexcept;
+  // scope: of this connection. frame: not empty, and no larger than max_bytes.
+  FrameOutcome queue_frame(SharedFrame& frame, FrameScope& scope, const FrameRules& rules) noexcept;
+  // Its turn has come to be written.
+  void write_in_turn() noexcept {
+    listed_to_write_ = false;
+    list_in_turn();
+  }
+
   void on_ready(uint32_t events) noexcept override;
   void on_timer() noexcept override;
   void destroy() noexcept;
@@ -199,6 +221,22 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
     return queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0 &&
            !has_sealed_rest() && encoded_bytes() == 0;
   }
+
+  // conn_frames.cpp
+  bool may_drop_frames() const noexcept;
+  bool is_behind(const FrameBacklog& backlog, const SharedFrame& frame,
+                 const FrameRules& rules) const noexcept;
+  FrameOutcome queue_pinned(SharedFrame& frame, FrameScope& scope,
+                            const FrameRules& rules) noexcept;
+  FrameOutcome append_frame(SharedFrame& frame, FrameScope& scope,
+                            const FrameRules& rules) noexcept;
+  FrameOutcome apply_policy(SharedFrame& frame, FrameScope& scope,
+                            const FrameRules& rules) noexcept;
+  void frame_queued(const FrameRules& rules) noexcept;
+  bool replace_frame(SharedFrame& frame, FrameScope& scope, const FrameRules& rules) noexcept;
+  bool make_room(const SharedFrame& frame, FrameScope& scope, const FrameRules& rules) noexcept;
+  void frames_dropped() noexcept;
+  void end_scopes() noexcept;
 
   // conn_tls.cpp
   void begin_transport() noexcept;
@@ -286,6 +324,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void tell_end(const tcpkit_close_info& info) noexcept;
 
   // conn_flow.cpp
+  bool find_room(size_t bytes) noexcept;
   Status admit(size_t bytes) noexcept;
   Status refuse_full(size_t bytes) noexcept;
   Status after_queueing() noexcept;
@@ -370,6 +409,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool has_undelivered_ : 1 = false;  // the stash holds bytes that the framer was not shown yet
   bool listed_to_deliver_ : 1 = false;
   bool listed_in_turn_ : 1 = false;
+  bool listed_to_write_ : 1 = false;
   bool peer_ended_ : 1 = false;
   bool shutdown_wanted_ : 1 = false;
   bool write_shut_ : 1 = false;    // our FIN is sent
@@ -390,6 +430,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   std::unique_ptr<ConnFilters> filters_;  // null: none
   UserData user_data_;
   CloseHandlers close_handlers_;
+  FrameScope* first_scope_ = nullptr;  // owned; none before the first group or broadcast
   ConnTimeouts timeouts_;
   CloseCause cause_{0, TCPKIT_OK, 0};
   uint64_t unsent_bytes_ = 0;

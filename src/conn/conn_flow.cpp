@@ -63,13 +63,15 @@ bool Conn::take_room_here(size_t bytes) noexcept {
 }
 
 // Loop thread, for its own sends. What the kernel would take now does not count.
+bool Conn::find_room(size_t bytes) noexcept {
+  if (take_room_here(bytes)) return true;
+  if (!has_output() || waits_writable_) return false;
+  flush_output();
+  return take_room_here(bytes);
+}
+
 Status Conn::admit(size_t bytes) noexcept {
-  if (take_room_here(bytes)) return TCPKIT_OK;
-  if (has_output() && !waits_writable_) {
-    flush_output();
-    if (take_room_here(bytes)) return TCPKIT_OK;
-  }
-  return refuse_full(bytes);
+  return find_room(bytes) ? TCPKIT_OK : refuse_full(bytes);
 }
 
 // For bytes that were sent already and that nobody takes.

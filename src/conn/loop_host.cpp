@@ -1,6 +1,7 @@
 // The end of a loop's turn, and of the loop.
 #include "conn/loop_host.h"
 
+#include <algorithm>
 #include <new>
 
 #include "conn/conn.h"
@@ -71,6 +72,35 @@ void LoopHost::add_to_deliver(Conn& conn) noexcept {
   last_to_deliver_ = &conn;
 }
 
+bool LoopHost::add_to_write(Conn& conn, uint32_t pool_size) noexcept {
+  const bool none_wait = next_to_write_ == to_write_.size();
+  if (none_wait && pool_written_ < pool_size) {
+    ++pool_written_;
+    return false;
+  }
+  try {
+    to_write_.push_back(&conn);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  conn.retain();
+  pool_size_ = none_wait ? pool_size : std::min(pool_size_, pool_size);
+  return true;
+}
+
+// At the end of a turn: the next targets are written at the end of the one to come.
+void LoopHost::begin_pool() noexcept {
+  pool_written_ = 0;
+  while (next_to_write_ < to_write_.size() && pool_written_ < pool_size_) {
+    const Ref<Conn> conn = Ref<Conn>::adopt(to_write_[next_to_write_++]);
+    conn->write_in_turn();
+    ++pool_written_;
+  }
+  if (next_to_write_ < to_write_.size() - next_to_write_) return;
+  to_write_.erase(to_write_.begin(), to_write_.begin() + static_cast<ptrdiff_t>(next_to_write_));
+  next_to_write_ = 0;
+}
+
 void LoopHost::finish_touched() noexcept {
   while (first_in_turn_ != nullptr) {
     const Ref<Conn> conn = Ref<Conn>::adopt(first_in_turn_);
@@ -81,6 +111,7 @@ void LoopHost::finish_touched() noexcept {
 
 bool LoopHost::is_empty() const noexcept {
   if (first_in_turn_ != nullptr || first_to_deliver_ != nullptr) return false;
+  if (!to_write_.empty()) return false;
   for (const LoopTenant* tenant = first_tenant_; tenant != nullptr; tenant = tenant->next_tenant) {
     if (tenant->is_here()) return false;
   }
@@ -109,6 +140,7 @@ bool LoopHost::finish_turn() noexcept {
   }
   finish_touched();
   if (owner_ != nullptr) owner_->end_of_turn();
+  begin_pool();
   if (ending_) end_if_empty();
   return first_to_deliver_ != nullptr || first_in_turn_ != nullptr;
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "base/fork_guard.h"
 #include "base/log.h"
@@ -124,12 +125,16 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
   void count_handshake_time(uint64_t ns) noexcept { handshake_ns_ += ns; }
   void add_to_turn(Conn& conn) noexcept;
   void add_to_deliver(Conn& conn) noexcept;
+  // A target of a broadcast, to be written in a later turn, since this one has written pool_size of
+  // them; false if it still may in this one. Of several sizes the smallest holds.
+  bool add_to_write(Conn& conn, uint32_t pool_size) noexcept;
 
   bool finish_turn() noexcept override;
 
  private:
   void finish_touched() noexcept;
   void end_if_empty() noexcept;
+  void begin_pool() noexcept;
   bool is_empty() const noexcept;
 
   const size_t read_buffer_size_;
@@ -151,6 +156,10 @@ class LoopHost final : public RefCounted<LoopHost>, public TurnEnd {
   Conn* first_in_turn_ = nullptr;
   Conn* first_to_deliver_ = nullptr;
   Conn* last_to_deliver_ = nullptr;
+  std::vector<Conn*> to_write_;  // in their order, from next_to_write_ on; retained
+  size_t next_to_write_ = 0;
+  uint32_t pool_size_ = 0;     // of those that wait in to_write_
+  uint32_t pool_written_ = 0;  // in this turn
   bool ending_ = false;
 };
 

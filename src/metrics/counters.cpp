@@ -41,6 +41,10 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.connects += counters.connects.get();
   metrics.connect_failures += counters.connect_failures.get();
   metrics.reconnects += counters.reconnects.get();
+  metrics.broadcasts += counters.broadcasts.get();
+  metrics.frames_queued += counters.frames_queued.get();
+  metrics.frames_dropped += counters.frames_dropped.get();
+  metrics.slow_consumers += counters.slow_consumers.get();
 }
 
 }  // namespace tcpkit

@@ -61,6 +61,10 @@ struct alignas(64) LoopCounters {
   Counter connects;
   Counter connect_failures;
   Counter reconnects;
+  Counter broadcasts;
+  Counter frames_queued;
+  Counter frames_dropped;
+  Counter slow_consumers;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.

@@ -120,7 +120,7 @@ class UsageErrors(unittest.TestCase):
         self.refuse(["SERVICE"], "--listen", "tcp://127.0.0.1:0")
 
     def test_unknown_service(self):
-        self.refuse(["'chat'", "echo", "discard"], "chat", "--listen", "tcp://127.0.0.1:0")
+        self.refuse(["'talk'", "echo", "discard", "chat"], "talk", "--listen", "tcp://127.0.0.1:0")
 
     def test_unknown_flag(self):
         self.refuse(["--speed"], "echo", "--listen", "tcp://127.0.0.1:0", "--speed", "9")
