@@ -161,15 +161,6 @@ bool WriteQueue::append(BlockPool& pool, std::span<const ByteView> pieces,
   return true;
 }
 
-void WriteQueue::take_all(WriteQueue& other) noexcept {
-  if (other.first_ == nullptr) return;
-  (last_ == nullptr ? first_ : last_->next) = other.first_;
-  last_ = other.last_;
-  bytes_ += other.bytes_;
-  other.first_ = other.last_ = nullptr;
-  other.bytes_ = 0;
-}
-
 bool WriteQueue::append_shared(BlockPool& pool, SharedBuffer& buffer) noexcept {
   const ByteView bytes = buffer.view();
   if (bytes.empty()) return true;

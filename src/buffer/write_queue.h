@@ -39,9 +39,6 @@ class WriteQueue {
   // Adds a reference to buffer; false if memory ran out.
   bool append_shared(BlockPool& pool, SharedBuffer& buffer) noexcept;
 
-  // Appends all of another queue, which is empty then.
-  void take_all(WriteQueue& other) noexcept;
-
   // Frames: entries that can be taken out again, as long as nothing of them is sent. A backlog
   // outlives its frames here.
   //

@@ -160,18 +160,16 @@ Status Conn::encode_all() noexcept {
   if (has_output() && !waits_writable_) flush_output();
   keep_event_output();
   if (state() == ConnState::kOpen && !queue_.empty()) {
-    if (filters_->chain.size() == 0) {
-      filters_->encoded.take_all(queue_);
-    } else {
-      const Encoding encoding(*host_.filter_buffers());
-      FilterBuffer& encoded = host_.filter_buffers()->encoded;
-      bool sound = true;
-      while (sound && !queue_.empty()) {
-        sound = encode_batch() && keep_encoded(encoded.view());
-        encoded.clear();
-      }
-      if (sound && flush_filters()) (void)keep_encoded(encoded.view());
+    const Encoding encoding(*host_.filter_buffers());
+    FilterBuffer& encoded = host_.filter_buffers()->encoded;
+    bool sound = true;
+    flushing_ = true;  // no broadcast drops what is being encoded
+    while (sound && !queue_.empty()) {
+      sound = encode_batch() && keep_encoded(encoded.view());
+      encoded.clear();
     }
+    if (sound && flush_filters()) (void)keep_encoded(encoded.view());
+    flushing_ = false;
     publish_queued();
   }
   if (state() == ConnState::kOpen) return TCPKIT_OK;
