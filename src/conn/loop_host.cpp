@@ -91,6 +91,7 @@ bool LoopHost::add_to_write(Conn& conn, uint32_t pool_size) noexcept {
 // At the end of a turn: the next targets are written at the end of the one to come.
 void LoopHost::begin_pool() noexcept {
   pool_written_ = 0;
+  if (to_write_.empty()) return;
   while (next_to_write_ < to_write_.size() && pool_written_ < pool_size_) {
     const Ref<Conn> conn = Ref<Conn>::adopt(to_write_[next_to_write_++]);
     conn->write_in_turn();

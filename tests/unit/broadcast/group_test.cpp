@@ -115,6 +115,36 @@ TEST(GroupMembers, AreHeldToTheLimitsOfEachGroupByItself) {
   tcpkit_group_free(second);
 }
 
+struct Leaving {
+  tcpkit_group* group;
+  tcpkit_conn* conn;
+};
+
+// The write that makes room for a frame frees the buffer before it, whose owner lets the target
+// leave.
+TEST(GroupMembers, MayLeaveWhileAFrameIsQueuedForThem) {
+  GroupBed group(with_policy(TCPKIT_SLOW_DROP_NEW, 1));
+  const Peer peer = group.bed.connect();
+  group.join(peer);
+  Leaving leaving{group.group(), peer.conn().handle()};
+  group.on_loop([&] {
+    tcpkit_buffer* buffer = nullptr;
+    const auto leave = [](void* user_data) {
+      const auto& who = *static_cast<Leaving*>(user_data);
+      (void)tcpkit_group_leave(who.group, who.conn);
+    };
+    ASSERT_EQ(TCPKIT_OK, tcpkit_buffer_wrap({"shared,", 7}, &leaving, leave, &buffer));
+    EXPECT_EQ(TCPKIT_OK, tcpkit_conn_send_buffer(leaving.conn, buffer));
+    tcpkit_buffer_release(buffer);
+    EXPECT_EQ(TCPKIT_OK, tcpkit_group_broadcast(leaving.group, "a", 1, nullptr, nullptr));
+    EXPECT_EQ(1u, tcpkit_group_size(leaving.group));
+    EXPECT_EQ(TCPKIT_OK, tcpkit_group_broadcast(leaving.group, "b", 1, nullptr, nullptr));
+    EXPECT_EQ(0u, tcpkit_group_size(leaving.group));
+    EXPECT_EQ(TCPKIT_OK, tcpkit_group_broadcast(leaving.group, "c", 1, nullptr, nullptr));
+  });
+  EXPECT_EQ("shared,ab", group.read_settled(peer));
+}
+
 // ---- Receipts ----
 
 TEST(Receipt, OfTheOnlyLoopCountsAtOnce) {
@@ -210,6 +240,16 @@ TEST(Receipt, OfTheCompletionComesInsideTheCallIfThereIsNoLoop) {
   EXPECT_EQ(1, done.frees);
   EXPECT_EQ(0u, done.receipt.targets);
   tcpkit_group_free(group);
+}
+
+TEST(Receipt, MayBeThrownAt) {
+  GroupBed group(plain());
+  const Peer peer = group.bed.connect();
+  group.join(peer);
+  tcpkit_broadcast_options options = TCPKIT_BROADCAST_OPTIONS_INIT;
+  options.on_done = [](const tcpkit_receipt*, void*) { throw 1; };
+  group.broadcast("a", options);
+  EXPECT_EQ("a", group.read_settled(peer));
 }
 
 TEST(Receipt, IsNotGivenForACallThatFails) {
