@@ -30,6 +30,8 @@ constexpr std::array kOptionGroups = {
     OptionGroup{"Framing", {"framing", "max_packet_size", "oversize", "deliver_tail"}},
     OptionGroup{"Loops",
                 {"loops", "pool_size", "read_buffer_size", "read_quantum_ms", "tick_interval_ms"}},
+    OptionGroup{"Thread per connection",
+                {"max_handler_threads", "max_waiting_connections", "handler_stack_size"}},
     OptionGroup{"Flow control",
                 {"high_watermark", "low_watermark", "pause_above_high", "max_queued_bytes",
                  "max_buffered_bytes"}},

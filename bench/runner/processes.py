@@ -36,6 +36,8 @@ SERVER_KINDS = {
         ServerKind("tcpkit", "tcpkit_server"),
         ServerKind("tcpkit-no-times", "tcpkit_server", ("--timeouts", "none")),
         ServerKind("tcpkit-all-times", "tcpkit_server", ("--timeouts", "all")),
+        ServerKind("bare-threads", "bare_threads_server"),
+        ServerKind("tcpkit-blocking", "tcpkit_server", ("--blocking", "yes")),
         ServerKind("openssl", "bare_openssl_server", key_kind="ecdsa"),
         ServerKind("openssl-released", "bare_openssl_server", ("--release-buffers", "yes"),
                    key_kind="ecdsa"),

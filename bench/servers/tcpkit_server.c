@@ -16,6 +16,18 @@ static void on_packet(tcpkit_conn* conn, const uint8_t* packet, size_t packet_si
   tcpkit_conn_send_packet(conn, packet, packet_size);
 }
 
+/* Blocking calls, as in bare_threads_server.c. */
+static void on_connection(tcpkit_conn* conn, void* user_data) {
+  enum { kBufferBytes = 64 * 1024 };
+  (void)user_data;
+  uint8_t* buffer = malloc(kBufferBytes);
+  size_t size = 0;
+  while (buffer != NULL && tcpkit_conn_read(conn, buffer, kBufferBytes, &size) == TCPKIT_OK &&
+         tcpkit_conn_write(conn, buffer, size) == TCPKIT_OK) {
+  }
+  free(buffer);
+}
+
 static void give_up(void) {
   fprintf(stderr, "tcpkit_server: %s\n", tcpkit_last_error_message());
   exit(1);
@@ -76,6 +88,11 @@ int main(int argc, char** argv) {
   tcpkit_handlers handlers = TCPKIT_HANDLERS_INIT;
   handlers.on_data = on_data;
   handlers.on_packet = on_packet;
+  if (bare.blocking) {
+    handlers.on_connection = on_connection;
+    options.max_handler_threads = 2000;
+    options.handler_stack_size = 256 * 1024;
+  }
 
   char address[64];
   snprintf(address, sizeof address, "tcp://127.0.0.1:%u", (unsigned)bare.port);

@@ -6,6 +6,7 @@
 #include "api/guard.h"
 #include "api/text_out.h"
 #include "server/option_table.h"
+#include "strategy/handler_threads.h"
 #include "strategy/read_pools.h"
 
 using namespace tcpkit;
@@ -144,6 +145,12 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   if (status != TCPKIT_OK) return status;
   if (!config.fork_guard.arm()) {
     return fail_errno(errno, "cannot map the page that tells a fork");
+  }
+  if (config.handlers.on_connection != nullptr) {
+    const HandlerThreads::Limits limits{resolved.max_handler_threads,
+                                        resolved.max_waiting_connections,
+                                        resolved.handler_stack_size};
+    config.handler_runner = std::make_unique<HandlerThreads>(config, limits);
   }
   setup.strategy = std::make_unique<ReadPools>(config.strategy, resolved.pool_size);
   return TCPKIT_OK;

@@ -9,6 +9,7 @@
 
 #include "conn/conn_host.h"
 #include "conn/conn_tls.h"
+#include "conn/detached.h"
 
 namespace tcpkit {
 namespace {
@@ -32,6 +33,7 @@ Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexc
 }
 
 Conn::~Conn() {
+  delete detached_.load(std::memory_order_relaxed);
   delete proxy_.load(std::memory_order_relaxed);
 }
 
@@ -121,6 +123,7 @@ void Conn::announce() noexcept {
   } catch (...) {
     callback_threw();
   }
+  detach_for_handler();
 }
 
 // ---- State ----
@@ -181,6 +184,8 @@ void Conn::end_event() noexcept {
   if (above_high_.load(std::memory_order_relaxed)) leave_high();
   if (host_.draining()) close_if_idle();
   if (!is_settled()) {
+    if (lent_) [[unlikely]]
+      return end_detached_event();
     publish_queued();
     advance_close();
     if (state() != ConnState::kClosed) update_interest();
@@ -232,6 +237,11 @@ void Conn::update_interest() noexcept {
   const uint32_t wanted =
       (wants_input() ? uint32_t{EPOLLIN} : 0u) | (waits_writable_ ? uint32_t{EPOLLOUT} : 0u);
   if (wanted == watched_events_ || (wanted == 0 && watched_events_ == kNotWatched)) return;
+  if (wanted == 0 && lent_) {  // the kernel would tell of an end even so
+    host_.loop().unwatch(fd());
+    watched_events_ = kNotWatched;
+    return;
+  }
   const int error = watched_events_ == kNotWatched ? host_.loop().watch(*this, fd(), wanted)
                                                    : host_.loop().rewatch(*this, fd(), wanted);
   watched_events_ = wanted;
@@ -242,7 +252,7 @@ void Conn::update_interest() noexcept {
 // about to speak: it gets a moment for that, so that a restart turns nobody away.
 void Conn::close_if_idle() noexcept {
   constexpr uint64_t kFreshMs = 1000;
-  if (state() != ConnState::kOpen || prelude_ != Prelude::kNone) return;
+  if (state() != ConnState::kOpen || prelude_ != Prelude::kNone || lent_) return;
   if (stash_ != nullptr || has_output() || !all_sent()) return;
   const uint64_t age_ms = wall_ms() - connected_at_ms_;
   if (total_read() == 0 && age_ms < kFreshMs) {
@@ -292,6 +302,7 @@ void Conn::drain() noexcept {
     drop_stash();
     callback_threw();
   }
+  if (lent_ && !hand_over_wanted_) detached()->gate().interrupt(IoGate::kDraining, fd());
   end_event();
 }
 

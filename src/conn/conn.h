@@ -22,6 +22,7 @@
 namespace tcpkit {
 
 class ConnHost;
+class Detached;
 class TlsSession;
 struct ConnTls;
 
@@ -31,6 +32,9 @@ struct CloseCause {
   Status status;
   int error_number;
 };
+
+// Who reads and writes a connection that its loop has let go of.
+enum class DetachedBy : uint8_t { kHandlerThread, kUser };
 
 // Home thread: that of its loop, but for the calls marked "any". The loop holds one reference from
 // open() to the end of finish_close().
@@ -78,7 +82,12 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Status post(tcpkit_conn_fn function, UserData user_data) noexcept;
   Status add_close_handler(tcpkit_close_fn function, UserData user_data) noexcept;
 
+  // Any thread: blocking calls (detached.h); null while the loop drives it.
+  Detached* detached() const noexcept { return detached_.load(std::memory_order_acquire); }
+  Status cancel() noexcept;
+
   // Home thread.
+  Status detach() noexcept;
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
   Status set_user_data(UserData user_data) noexcept;
   void* user_data() const noexcept { return user_data_.get(); }
@@ -98,6 +107,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void open(Transport transport) noexcept;
   void stop_now() noexcept;
   void drain() noexcept;
+  void detached_went_on() noexcept;
   void finish_turn() noexcept;
   void continue_delivery() noexcept;
   void apply(Control control) noexcept;
@@ -119,6 +129,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Conn* next_to_deliver = nullptr;  // of the host's list of connections with undelivered bytes
 
  private:
+  friend class Detached;  // its blocking calls, on other threads, while the loop has let go of it
+
   // conn_read.cpp
   struct Received;
   void read_ready();
@@ -151,7 +163,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
     return state() == ConnState::kOpen && pauses_ == 0 && prelude_ != Prelude::kHandshake;
   }
   bool wants_input() const noexcept {
-    if (peer_ended_) return false;
+    if (peer_ended_ || lent_) return false;
     return state() != ConnState::kOpen || pauses_ == 0 || prelude_ == Prelude::kHandshake;
   }
 
@@ -170,11 +182,15 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool spill_event_output() noexcept;
   void drop_event_output() noexcept;
   void flush_output() noexcept;
+  void flush_in_turn() noexcept;
+  bool keep_event_output() noexcept;
+  void write_all_output() noexcept;
   void write_event_output() noexcept;
   void write_queue() noexcept;
   void account_written(size_t bytes) noexcept;
   void note_progress() noexcept;
   void write_failed(int error_number) noexcept;
+  void drop_all_output() noexcept;
   // Whether bytes can still leave: those that other threads sent before a close may come after it.
   bool write_open() const noexcept {
     return state() <= ConnState::kFlushing && !write_shut_ && !write_broken_;
@@ -219,6 +235,16 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   size_t sealed_plain_of_tls() const noexcept;
   bool tls_has_sealed_rest() const noexcept;
 
+  // conn_detached.cpp
+  bool leave_loop(DetachedBy who) noexcept;
+  void detach_for_handler() noexcept;
+  void hand_over() noexcept;
+  void end_detached_event() noexcept;
+  void end_stream_if_wanted() noexcept;
+  void flush_tls_answers() noexcept;
+  void recall() noexcept;
+  void take_back() noexcept;
+
   // conn_proxy.cpp
   bool expect_proxy_header() noexcept;
   bool take_proxy_header(Received& received);
@@ -248,6 +274,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void schedule_timeouts() noexcept;
   void check_timeouts() noexcept;
   void timed_out(ConnTimeouts::Kind kind) noexcept;
+  Status set_detached_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept;
 
   // conn.cpp
   ConnState state() const noexcept { return state_.load(std::memory_order_relaxed); }
@@ -287,6 +314,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // Bits of pauses_.
   static constexpr uint8_t kPausedByUser = 1;
   static constexpr uint8_t kPausedByOutput = 2;
+  static constexpr uint8_t kPausedDetached = 4;
 
   ConnHost& host_;
   const uint64_t id_;
@@ -319,17 +347,20 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool write_broken_ : 1 = false;  // a write failed; reading finds the end
   bool ended_ : 1 = false;         // the last callback has run
   bool drained_by_force_ : 1 = false;
-  bool is_tls_wanted_ : 1 = false;    // of the listener
-  bool handshake_began_ : 1 = false;  // the peer has sent some of it
-  bool counted_proxied_ : 1 = false;  // the address in it was admitted
-  uint32_t partial_bytes_ = 0;        // of a packet, so they fit
+  bool is_tls_wanted_ : 1 = false;     // of the listener
+  bool handshake_began_ : 1 = false;   // the peer has sent some of it
+  bool counted_proxied_ : 1 = false;   // the address in it was admitted
+  bool lent_ : 1 = false;              // detached, and not taken back yet
+  bool hand_over_wanted_ : 1 = false;  // at the end of this event
+  uint32_t partial_bytes_ = 0;         // of a packet, so they fit
   // Written once, before on_open; read by any thread.
   std::atomic<const ProxyInfo*> proxy_{nullptr};
 
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
-  std::unique_ptr<ConnTls> tls_;  // null: plain
+  std::unique_ptr<ConnTls> tls_;              // null: plain
+  std::atomic<Detached*> detached_{nullptr};  // written once
   UserData user_data_;
   CloseHandlers close_handlers_;
   ConnTimeouts timeouts_;

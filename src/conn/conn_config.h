@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "conn/admission.h"
 #include "conn/conn_timeouts.h"
+#include "conn/handler_runner.h"
 #include "conn/trusted_networks.h"
 #include "framing/framing.h"
 #include "metrics/counters.h"
@@ -30,7 +31,8 @@ enum class ServerLimit : uint8_t {
   kPerPrefix,
   kAcceptRate,
   kBuffered,
-  kHandshakes
+  kHandshakes,
+  kHandlerThreads
 };
 
 // Who may tell by a PROXY header that the connection is of somebody else, and must.
@@ -71,6 +73,8 @@ struct ConnConfig {
   ProxySettings proxy;
   TlsConfig tls;
   std::unique_ptr<Admission> admission;  // null: no limit by address or rate
+  // Thread per connection; null: callbacks. Its threads have ended before this does.
+  std::unique_ptr<HandlerRunner> handler_runner;
 
   // Takes a connection that was admitted off all counts; counted is the address that was. Any
   // thread.
@@ -90,7 +94,8 @@ struct ConnConfig {
     if ((warned_limits.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
     static constexpr const char* kNames[] = {
         "max_connections",        "max_connections_per_address", "max_connections_per_prefix",
-        "max_accepts_per_second", "max_buffered_bytes",          "max_handshakes"};
+        "max_accepts_per_second", "max_buffered_bytes",          "max_handshakes",
+        "max_waiting_connections"};
     log.write(TCPKIT_LOG_WARNING, "%s is reached", kNames[static_cast<unsigned>(limit)]);
   }
   ForkGuard fork_guard;
@@ -101,7 +106,9 @@ struct ConnConfig {
   bool waits_at_limit = false;
   mutable Gauge accept_slots;
   mutable Gauge buffered_bytes;
-  mutable Gauge handshakes;  // under way
+  mutable Gauge handshakes;           // under way
+  mutable Gauge handler_threads;      // those that run callbacks
+  mutable Gauge waiting_connections;  // for one of them
   mutable std::atomic<uint64_t> refused_sends{0};
   mutable std::atomic<uint32_t> warned_limits{0};
 };

@@ -10,6 +10,7 @@
 #include "conn/conn.h"
 #include "conn/conn_host.h"
 #include "conn/conn_tasks.h"
+#include "conn/detached.h"
 
 namespace tcpkit {
 namespace {
@@ -206,8 +207,8 @@ void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) n
   std::array<ByteView, 8> rest{};
   std::array<iovec, 8> entries{};
   IoResult result{0, EAGAIN};
-  const bool direct = queue_.empty() && write_open() && !flushing_ && prelude_ == Prelude::kNone &&
-                      pieces.size() <= entries.size();
+  const bool direct = queue_.empty() && write_open() && !flushing_ && !lent_ &&
+                      prelude_ == Prelude::kNone && pieces.size() <= entries.size();
   if (direct) {
     for (size_t i = 0; i < pieces.size(); ++i) {
       entries[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
@@ -251,13 +252,53 @@ void Conn::note_progress() noexcept {
 // Writes until the queue is empty or the kernel takes less than it was offered.
 void Conn::flush_output() noexcept {
   if (flushing_) return;
+  if (lent_) [[unlikely]]
+    return flush_in_turn();
+  write_all_output();
+  publish_queued();
+}
+
+void Conn::write_all_output() noexcept {
   flushing_ = true;
   if (tls_ == nullptr || may_seal()) {
     if (in_event_) write_event_output();
     if (!waits_writable_) write_queue();
   }
   flushing_ = false;
+}
+
+// Of a detached connection, whose writer may be in the middle of something: then its end tells us.
+void Conn::flush_in_turn() noexcept {
+  IoGate& gate = detached()->gate();
+  if (detached()->stream_is_broken()) {
+    drop_event_output();
+    return drop_all_output();
+  }
+  if (!gate.take_loop_turn()) {
+    (void)keep_event_output();
+    return publish_queued();
+  }
+  {
+    const std::lock_guard lock(detached()->tls_mutex());
+    write_all_output();
+  }
+  detached()->loop_wrote(host_.loop().now_ms());
   publish_queued();
+  gate.drop_loop_turn();
+}
+
+// Moves what the event has sent to the queue. False: the connection ends.
+bool Conn::keep_event_output() noexcept {
+  if (!spill_event_output()) {
+    drop_event_output();
+    fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+    return false;
+  }
+  if (!take_room_here(0)) {
+    out_of_room();
+    return false;
+  }
+  return true;
 }
 
 void Conn::write_event_output() noexcept {
@@ -304,21 +345,28 @@ void Conn::write_queue() noexcept {
   }
 }
 
-// A reset may have data of the peer in front of it: that is delivered first, and the read that
-// comes after it ends the connection.
-void Conn::write_failed(int error_number) noexcept {
+// Nothing can be sent any more.
+void Conn::drop_all_output() noexcept {
   sends_refused_.store(true, std::memory_order_relaxed);
   write_broken_ = true;
   unsent_bytes_ += queue_.bytes();
   queue_.clear(host_.blocks());
   drop_tls_output();
   publish_queued();
+}
+
+// A reset may have data of the peer in front of it: that is delivered first, and the read that
+// comes after it ends the connection.
+void Conn::write_failed(int error_number) noexcept {
+  drop_all_output();
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;
   forget_orderly_cause();
   const CloseCause cause{reset ? TCPKIT_CLOSE_PEER_RESET : TCPKIT_CLOSE_IO_ERROR,
                          status_from_errno(error_number), error_number};
   if (cause_.reason == 0) cause_ = cause;
-  const bool reads_on = reset && state() == ConnState::kOpen && may_deliver() && !peer_ended_;
+  const bool may_read = lent_ || (may_deliver() && !peer_ended_);
+  if (lent_) detached()->break_stream();
+  const bool reads_on = reset && state() == ConnState::kOpen && may_read;
   if (!reads_on) fail_now(cause);
 }
 

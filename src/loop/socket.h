@@ -1,9 +1,11 @@
-// The system calls on connected sockets. None blocks, none raises SIGPIPE.
+// The system calls on connected sockets. None raises SIGPIPE, and none blocks, whatever the mode of
+// the descriptor, but receive_waiting().
 #pragma once
 
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "loop/address.h"
@@ -20,8 +22,14 @@ struct IoResult {
 };
 
 IoResult receive(int fd, void* buffer, size_t size) noexcept;
+// Waits for bytes, as long as set_receive_timeout() said; the descriptor must be in blocking mode.
+IoResult receive_waiting(int fd, void* buffer, size_t size) noexcept;
 IoResult send_gathered(int fd, std::span<iovec> pieces) noexcept;
 
+// 0 or an errno.
+int set_blocking_mode(int fd) noexcept;
+// EAGAIN comes no earlier than that, and some milliseconds later; UINT32_MAX: never.
+void set_receive_timeout(int fd, uint32_t timeout_ms) noexcept;
 // Ends our stream with FIN.
 void shut_down_writing(int fd) noexcept;
 // Makes the next close reset the connection.

@@ -105,6 +105,15 @@ constexpr OptionRow kTable[] = {
                                    "Time per turn that handshakes may use before the others of "
                                    "their loop have their turn."),
                             10, 1, kMaxTime)),
+    with_range(number({TCPKIT_FIELD(max_handler_threads)}, kCount64, "512",
+                      "Threads that run connections with blocking calls."),
+               512, 1, 65535),
+    or_unlimited(with_range(number({TCPKIT_FIELD(max_waiting_connections)}, kCount64, "1024",
+                                   "Open connections that may wait for one of them."),
+                            1024, 1, kMaxTime)),
+    with_range(
+        number({TCPKIT_FIELD(handler_stack_size)}, kSize, "system", "Stack of such a thread."), 0,
+        64u << 10, 1u << 30),
     with_range(number({TCPKIT_FIELD(tick_interval_ms)}, kMilliseconds, "1000",
                       "Time between metrics updates."),
                1000, 1, kMaxTime),

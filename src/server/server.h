@@ -162,7 +162,6 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   // Grows only; an entry below host_count_ never changes. Each holds a reference.
   std::array<std::atomic<ConnHost*>, kMostLoops> hosts_{};
   std::atomic<uint32_t> host_count_{0};
-  Gauge handler_threads_;
 };
 
 }  // namespace tcpkit

@@ -68,6 +68,9 @@ constexpr Expected kSettable[] = {
     TCPKIT_EXPECTED(receive_rate_grace_ms, kMilliseconds),
     TCPKIT_EXPECTED(write_timeout_ms, kMilliseconds),
     TCPKIT_EXPECTED(drain_timeout_ms, kMilliseconds),
+    TCPKIT_EXPECTED(max_handler_threads, kCount64),
+    TCPKIT_EXPECTED(max_waiting_connections, kCount64),
+    TCPKIT_EXPECTED(handler_stack_size, kSize),
 };
 
 #undef TCPKIT_EXPECTED
