@@ -166,20 +166,20 @@ TEST(Blocking, LoopMayNotWait) {
 }
 
 TEST(Blocking, OneThreadAtATimeReads) {
+  Event began;
   Event release;
   TestServer server(with_loops(1), with_handler([&](tcpkit_conn* conn) {
+                      began.set();
                       (void)read_some(conn);
                       release.wait();
                     }));
   RawClient client;
   const KeptConn conn = server.accepted(client);
-  tcpkit_status status = TCPKIT_OK;
-  // The handler is in its read at some moment; until then this thread's reads would wait, so they
-  // do not.
-  ASSERT_EQ(tcpkit_conn_set_deadline(conn.get(), TCPKIT_TIMEOUT_WRITE, 0), TCPKIT_OK);
+  ASSERT_TRUE(began.wait());
+  // The handler is in its read at some moment; until then the reads of this thread do not wait.
   EXPECT_TRUE(server.wait_until([&] {
     (void)tcpkit_conn_set_deadline(conn.get(), TCPKIT_TIMEOUT_READ, 0);
-    status = read_some(conn.get()).status;
+    const tcpkit_status status = read_some(conn.get()).status;
     (void)tcpkit_conn_set_deadline(conn.get(), TCPKIT_TIMEOUT_READ, TCPKIT_UNLIMITED);
     return status == TCPKIT_E_WRONG_THREAD || status == TCPKIT_E_TIMED_OUT;
   }));

@@ -83,7 +83,7 @@ TEST(BlockingTls, GarbageInsteadOfARecordIsAnErrorOfTls) {
 }
 
 TEST(BlockingTls, OthersSendWhileOneThreadReadsAndAnotherWrites) {
-  constexpr int kLines = 300;
+  constexpr int kLines = 100;
   const TlsOwner tls = simple_tls();
   const std::string written(20'000, 'w');
   const std::string sent(500, 's');

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "blocking_support.h"
+#include "child_process.h"
 
 namespace testkit {
 namespace {
@@ -368,6 +369,25 @@ TEST(BlockingWaits, DetachFromDataKeepsWhatIsBehindIt) {
   EXPECT_EQ(server.packet_texts(), (std::vector<std::string>{"first", "upgrade"}));
   EXPECT_EQ(tcpkit_conn_abort(conn.get()), TCPKIT_OK);
   EXPECT_TRUE(server.wait_closes(1));
+}
+
+TEST(BlockingWaits, ChildOfAForkIsRefusedAndTheParentGoesOn) {
+  tcpkit_conn* conn_of_parent = nullptr;
+  Event began;
+  TestServer server(with_loops(1), with_handler([&](tcpkit_conn* conn) {
+                      conn_of_parent = conn;
+                      began.set();
+                      echo_bytes(conn);
+                    }));
+  RawClient client = server.connect();
+  ASSERT_TRUE(began.wait());
+  EXPECT_EQ(0, run_in_child([&] {
+              EXPECT_EQ(read_some(conn_of_parent).status, TCPKIT_E_FORKED);
+              EXPECT_EQ(write_text(conn_of_parent, "x"), TCPKIT_E_FORKED);
+              EXPECT_EQ(tcpkit_conn_cancel(conn_of_parent), TCPKIT_E_FORKED);
+            }));
+  client.send("hello");
+  EXPECT_EQ(client.receive(5), "hello");
 }
 
 }  // namespace
