@@ -180,7 +180,7 @@ void Conn::end_event() noexcept {
   if (ended_) return;
   in_event_ = true;
   if (prelude_ == Prelude::kHandshake && stash_ != nullptr) refuse_clear_bytes();
-  if (state() != ConnState::kClosed && has_output() && !waits_writable_) flush_output();
+  if (state() != ConnState::kClosed && has_output()) settle_output();
   if (above_high_.load(std::memory_order_relaxed)) leave_high();
   if (host_.draining()) close_if_idle();
   if (!is_settled()) {

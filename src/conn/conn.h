@@ -182,6 +182,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool spill_event_output() noexcept;
   void drop_event_output() noexcept;
   void flush_output() noexcept;
+  void settle_output() noexcept;
   void flush_in_turn() noexcept;
   bool keep_event_output() noexcept;
   void write_all_output() noexcept;

@@ -149,7 +149,7 @@ void Conn::leave_high() noexcept {
   } catch (...) {
     callback_threw();
   }
-  if (has_output() && !waits_writable_) flush_output();
+  if (has_output()) settle_output();
   if (above_high_.load(std::memory_order_relaxed) && !waits_writable_) list_in_turn();
 }
 

@@ -43,7 +43,7 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 // Place for a small send: in the loop's output buffer during an event of this connection, unless
 // older bytes wait; else in its last block. nullptr if there is none.
 [[gnu::always_inline]] inline uint8_t* Conn::claim_output(size_t bytes) noexcept {
-  const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
+  const bool in_own_event = in_event_ && !flushing_ && queue_.empty() && !waits_writable_;
   if (!in_own_event) return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
   EventOutput& output = host_.event_output();
   uint8_t* target = output.claim(bytes, host_.output_limit());
@@ -53,7 +53,7 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 
 uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
   flush_output();
-  if (queue_.empty()) return host_.event_output().claim(bytes, host_.output_limit());
+  if (queue_.empty() && !waits_writable_) return host_.event_output().claim(bytes, host_.output_limit());
   return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
 }
 
@@ -285,6 +285,14 @@ void Conn::flush_in_turn() noexcept {
   detached()->loop_wrote(host_.loop().now_ms());
   publish_queued();
   gate.drop_loop_turn();
+}
+
+// At the end of an event: the loop's buffer is the next connection's then, so what neither the kernel
+// nor a record could take is queued.
+void Conn::settle_output() noexcept {
+  if (!waits_writable_) flush_output();
+  if (host_.event_output().size() == 0 || state() == ConnState::kClosed) return;
+  if (keep_event_output()) (void)note_level();
 }
 
 // Moves what the event has sent to the queue. False: the connection ends.
