@@ -11,8 +11,8 @@
  *  - "Thread: any" may be called from every thread, also inside callbacks. "Thread: loop" may only
  *    be called on the loop thread of its object, that is inside its callbacks. No callback ever
  *    runs inside a call that you made, unless its comment says so.
- *  - Callbacks of one connection run on one loop thread, one at a time. Bytes given to a callback
- *    are borrowed until the callback returns.
+ *  - Callbacks of one connection run on one loop thread, one at a time; on other threads only with
+ *    workers or on_connection. Bytes given to a callback are borrowed until it returns.
  *  - user_data_free may be NULL; else it is called exactly once with user_data, after the last
  *    callback that could see it, also when the call that took it fails; then inside that call.
  *  - A C++ callback may throw: a connection whose callback threw is closed with
@@ -336,7 +336,7 @@ typedef struct tcpkit_framing_callbacks {
   /** Looks for a frame at the start of data, which always begins where the last frame ended and is
    *  never empty. Fills out_frame and returns a tcpkit_frame_result, or a negative tcpkit_status,
    *  which closes the connection with TCPKIT_CLOSE_FRAME_ERROR. Required.
-   *  Thread: loop. */
+   *  Thread: loop, or the one that reads packets from a detached connection. */
   int32_t (*next)(void *state, const uint8_t *data, size_t data_size, tcpkit_frame *out_frame);
   /** Fills in what goes before and after one packet, or returns a negative tcpkit_status, which
    *  the send returns. NULL: packets cannot be sent (TCPKIT_E_NOT_SUPPORTED).
@@ -1153,12 +1153,21 @@ typedef struct tcpkit_server_options {
   uint64_t max_waiting_connections;
   /** stack of a handler thread in bytes; default: the system's; 64 KiB to 1 GiB */
   size_t handler_stack_size;
+  /** worker pool: threads that run on_data, on_packet and on_end in place of the loops, so that these
+   *  may take their time. Those of one connection come one at a time and in their order; the other
+   *  callbacks stay on its loop, on_open before them and on_close after them. Default 0: none; at
+   *  most 1024; not with on_connection */
+  uint32_t workers;
+  uint32_t reserved3; /* zero */
+  /** bytes of a connection that may wait for a worker before reading from it pauses; default 256 KiB;
+   *  TCPKIT_UNLIMITED_SIZE */
+  size_t worker_queue_bytes;
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
         0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, NULL, 0, 0, 0, 0, 0, 0, 0, 0                                                           \
+        0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                  \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -1426,7 +1435,7 @@ TCPKIT_API tcpkit_status tcpkit_conn_set_user_data(tcpkit_conn *conn, void *user
                                                    tcpkit_free_fn user_data_free);
 
 /** Pointer that tcpkit_conn_set_user_data kept; NULL if none.
- *  Thread: loop. Since: 0.1. */
+ *  Thread: loop; what on_open has set also on_connection and workers. Since: 0.1. */
 TCPKIT_API void *tcpkit_conn_user_data(const tcpkit_conn *conn);
 
 /** Sends a copy of data. Sends of one thread leave in their order, and no two sends interleave.

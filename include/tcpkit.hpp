@@ -1194,6 +1194,8 @@ struct ServerOptions {
   std::uint64_t max_handler_threads = 0;
   std::uint64_t max_waiting_connections = 0;
   std::size_t handler_stack_size = 0;
+  std::uint32_t workers = 0;
+  std::size_t worker_queue_bytes = 0;
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -1260,6 +1262,8 @@ void copy_plain_options(const From &from, To &to) {
   to.max_handler_threads = from.max_handler_threads;
   to.max_waiting_connections = from.max_waiting_connections;
   to.handler_stack_size = from.handler_stack_size;
+  to.workers = from.workers;
+  to.worker_queue_bytes = from.worker_queue_bytes;
 }
 
 }  // namespace detail

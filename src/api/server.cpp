@@ -8,6 +8,7 @@
 #include "server/option_table.h"
 #include "strategy/handler_threads.h"
 #include "strategy/read_pools.h"
+#include "strategy/workers.h"
 
 using namespace tcpkit;
 
@@ -117,6 +118,21 @@ uint32_t timeout_of(uint64_t ms) noexcept {
   return ms == TCPKIT_UNLIMITED ? TimeoutLimits::kNever : static_cast<uint32_t>(ms);
 }
 
+// The loops then call the strands, and the workers call the user.
+Status make_workers(const tcpkit_server_options& options, ConnConfig& config) {
+  if (config.handlers.on_connection != nullptr) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT,
+                "options: workers and on_connection exclude each other: who gets the bytes?");
+  }
+  config.worker_handlers = config.handlers;
+  config.worker_queue_bytes = options.worker_queue_bytes;
+  config.handlers.on_data = Strand::on_data;
+  config.handlers.on_packet = Strand::on_packet;
+  config.handlers.on_end = Strand::on_end;
+  config.work_runner = std::make_unique<Workers>(config, options.workers);
+  return TCPKIT_OK;
+}
+
 Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                   ServerSetup& setup) {
   Tables tables;
@@ -145,6 +161,10 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   if (status != TCPKIT_OK) return status;
   if (!config.fork_guard.arm()) {
     return fail_errno(errno, "cannot map the page that tells a fork");
+  }
+  if (resolved.workers > 0) {
+    status = make_workers(resolved, config);
+    if (status != TCPKIT_OK) return status;
   }
   if (config.handlers.on_connection != nullptr) {
     const HandlerThreads::Limits limits{resolved.max_handler_threads,

@@ -10,6 +10,7 @@
 #include "conn/conn_host.h"
 #include "conn/conn_tls.h"
 #include "conn/detached.h"
+#include "conn/strand.h"
 
 namespace tcpkit {
 namespace {
@@ -110,6 +111,7 @@ void Conn::open(Transport transport) noexcept {
 // Inside an event: the user gets to know the connection.
 void Conn::announce() noexcept {
   const ConnConfig& config = host_.config();
+  if (!make_strand()) return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
   announced_.store(true, std::memory_order_release);
   if (timeouts_.watch_writes()) timeouts_.note_write(host_.loop().now_ms());
   if (timeouts_.watch_reads() || timeouts_.watch_rate()) begin_reading_time();
@@ -144,6 +146,7 @@ void Conn::begin_close(const CloseCause& cause) noexcept {
   if (state() != ConnState::kOpen) return;
   // What waits for a handshake will never leave.
   if (prelude_ == Prelude::kHandshake) return fail_now(cause);
+  if (strand_ != nullptr && is_for_strand(cause)) return;
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kClose);
@@ -152,6 +155,7 @@ void Conn::begin_close(const CloseCause& cause) noexcept {
 
 void Conn::fail_now(const CloseCause& cause) noexcept {
   if (state() == ConnState::kClosed) return;
+  if (strand_ != nullptr) discard_deliveries(cause);
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kFail);
@@ -189,7 +193,7 @@ void Conn::end_event() noexcept {
     publish_queued();
     advance_close();
     if (state() != ConnState::kClosed) update_interest();
-    if (state() == ConnState::kClosed) return finish_close();
+    if (state() == ConnState::kClosed) return finish_when_strand_rests();
   }
   in_event_ = false;
 }
@@ -253,6 +257,7 @@ void Conn::update_interest() noexcept {
 void Conn::close_if_idle() noexcept {
   constexpr uint64_t kFreshMs = 1000;
   if (state() != ConnState::kOpen || prelude_ != Prelude::kNone || lent_) return;
+  if (strand_ != nullptr && !strand_rests_or_tells()) return;
   if (stash_ != nullptr || has_output() || !all_sent()) return;
   const uint64_t age_ms = wall_ms() - connected_at_ms_;
   if (total_read() == 0 && age_ms < kFreshMs) {

@@ -23,6 +23,7 @@ namespace tcpkit {
 
 class ConnHost;
 class Detached;
+class Strand;
 class TlsSession;
 struct ConnTls;
 
@@ -86,6 +87,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Detached* detached() const noexcept { return detached_.load(std::memory_order_acquire); }
   Status cancel() noexcept;
 
+  // Any thread; null: its callbacks run on the loop. Made before it is announced.
+  Strand* strand() const noexcept { return strand_.get(); }
+  // The loop waits for the strand to rest.
+  bool waits_for_strand() const noexcept { return waits_for_strand_.load(); }
+
   // Home thread.
   Status detach() noexcept;
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
@@ -108,6 +114,10 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void stop_now() noexcept;
   void drain() noexcept;
   void detached_went_on() noexcept;
+  void set_worker_pause(bool paused) noexcept;
+  void worker_threw() noexcept;
+  void close_for(const CloseCause& cause) noexcept;
+  void strand_went_on() noexcept;
   void finish_turn() noexcept;
   void continue_delivery() noexcept;
   void apply(Control control) noexcept;
@@ -119,7 +129,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void unreserve_posted(size_t bytes) noexcept;
   // Home thread: those bytes are queued now; the budget has counted them already.
   void posted_arrived(size_t bytes) noexcept;
-  void count_packet_written() noexcept;
+  void count_packet_written() noexcept { count_packets_written(1); }
+  void count_packets_written(size_t packets) noexcept;
 
   void on_ready(uint32_t events) noexcept override;
   void on_timer() noexcept override;
@@ -246,6 +257,13 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void recall() noexcept;
   void take_back() noexcept;
 
+  // conn_strand.cpp
+  bool make_strand() noexcept;
+  bool is_for_strand(const CloseCause& cause) noexcept;
+  void discard_deliveries(const CloseCause& cause) noexcept;
+  bool strand_rests_or_tells() noexcept;
+  void finish_when_strand_rests() noexcept;
+
   // conn_proxy.cpp
   bool expect_proxy_header() noexcept;
   bool take_proxy_header(Received& received);
@@ -316,6 +334,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   static constexpr uint8_t kPausedByUser = 1;
   static constexpr uint8_t kPausedByOutput = 2;
   static constexpr uint8_t kPausedDetached = 4;
+  static constexpr uint8_t kPausedByWorkers = 8;
 
   ConnHost& host_;
   const uint64_t id_;
@@ -338,6 +357,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool flushing_ = false;        // the free function of a sent buffer must not write
   bool waits_writable_ = false;  // the kernel's buffer is full
   std::atomic<bool> announced_{false};
+  std::atomic<bool> waits_for_strand_{false};
   // In bits, since a connection has 400 bytes.
   bool has_undelivered_ : 1 = false;  // the stash holds bytes that the framer was not shown yet
   bool listed_to_deliver_ : 1 = false;
@@ -362,6 +382,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   FramerState framer_;
   std::unique_ptr<ConnTls> tls_;              // null: plain
   std::atomic<Detached*> detached_{nullptr};  // written once
+  std::unique_ptr<Strand> strand_;
   UserData user_data_;
   CloseHandlers close_handlers_;
   ConnTimeouts timeouts_;

@@ -9,6 +9,7 @@
 #include "conn/conn_timeouts.h"
 #include "conn/handler_runner.h"
 #include "conn/trusted_networks.h"
+#include "conn/work_runner.h"
 #include "framing/framing.h"
 #include "metrics/counters.h"
 #include "tls/credentials.h"
@@ -75,6 +76,11 @@ struct ConnConfig {
   std::unique_ptr<Admission> admission;  // null: no limit by address or rate
   // Thread per connection; null: callbacks. Its threads have ended before this does.
   std::unique_ptr<HandlerRunner> handler_runner;
+  // Workers; null: callbacks on the loops. handlers then has those of Strand, and what they stand
+  // for is here.
+  std::unique_ptr<WorkRunner> work_runner;
+  tcpkit_handlers worker_handlers = TCPKIT_HANDLERS_INIT;
+  size_t worker_queue_bytes = 0;
 
   // Takes a connection that was admitted off all counts; counted is the address that was. Any
   // thread.

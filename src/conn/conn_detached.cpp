@@ -20,6 +20,9 @@ namespace tcpkit {
 Status Conn::detach() noexcept {
   if (is_closed()) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
   if (detached() != nullptr) return TCPKIT_OK;
+  if (strand_ != nullptr) {
+    return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its packets are for the workers of its server");
+  }
   if (prelude_ == Prelude::kHandshake) {
     return fail(TCPKIT_E_NOT_SUPPORTED, "conn: it cannot be detached during a handshake");
   }

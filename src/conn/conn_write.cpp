@@ -11,6 +11,7 @@
 #include "conn/conn_host.h"
 #include "conn/conn_tasks.h"
 #include "conn/detached.h"
+#include "conn/strand.h"
 
 namespace tcpkit {
 namespace {
@@ -53,7 +54,8 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 
 uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
   flush_output();
-  if (queue_.empty() && !waits_writable_) return host_.event_output().claim(bytes, host_.output_limit());
+  if (queue_.empty() && !waits_writable_)
+    return host_.event_output().claim(bytes, host_.output_limit());
   return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
 }
 
@@ -136,6 +138,7 @@ Status Conn::send_shared(SharedBuffer& buffer) noexcept {
 
 Status Conn::flush() noexcept {
   if (is_closed()) return refused();
+  if (strand_ != nullptr && strand_->runs_here()) strand_->flush();
   if (host_.loop().is_home() && has_output() && !waits_writable_) {
     flush_output();
     touch();
@@ -149,8 +152,8 @@ Status Conn::packet_sent() noexcept {
   return TCPKIT_OK;
 }
 
-void Conn::count_packet_written() noexcept {
-  host_.own_counters().packets_written.add(1);
+void Conn::count_packets_written(size_t packets) noexcept {
+  host_.own_counters().packets_written.add(packets);
 }
 
 Status Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
@@ -287,8 +290,8 @@ void Conn::flush_in_turn() noexcept {
   gate.drop_loop_turn();
 }
 
-// At the end of an event: the loop's buffer is the next connection's then, so what neither the kernel
-// nor a record could take is queued.
+// At the end of an event: the loop's buffer is the next connection's then, so what neither the
+// kernel nor a record could take is queued.
 void Conn::settle_output() noexcept {
   if (!waits_writable_) flush_output();
   if (host_.event_output().size() == 0 || state() == ConnState::kClosed) return;

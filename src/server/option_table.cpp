@@ -114,6 +114,12 @@ constexpr OptionRow kTable[] = {
     with_range(
         number({TCPKIT_FIELD(handler_stack_size)}, kSize, "system", "Stack of such a thread."), 0,
         64u << 10, 1u << 30),
+    with_range(number({TCPKIT_FIELD(workers)}, kCount32, "0",
+                      "Threads that run the callbacks of data and packets; 0: the loops do."),
+               0, 1, 1024),
+    or_unlimited(with_range(number({TCPKIT_FIELD(worker_queue_bytes)}, kSize, "256k",
+                                   "Bytes of a connection that may wait for a worker."),
+                            256u << 10, 1, kMaxTime)),
     with_range(number({TCPKIT_FIELD(tick_interval_ms)}, kMilliseconds, "1000",
                       "Time between metrics updates."),
                1000, 1, kMaxTime),

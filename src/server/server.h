@@ -104,6 +104,7 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   bool is_draining() noexcept;
   void await_end(Lock& lock) noexcept;
   void finish_run(Lock& lock) noexcept;
+  void join_handlers() noexcept;
   static void on_signal(int signal_number, void* server) noexcept;
   static void* free_elsewhere(void* server) noexcept;
   bool on_own_thread() const noexcept;

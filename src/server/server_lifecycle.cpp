@@ -12,7 +12,9 @@ bool Server::on_own_thread() const noexcept {
   for (size_t i = 0; i < loop_count(); ++i) {
     if (host(i)->loop().is_home()) return true;
   }
-  return config_->handler_runner != nullptr && config_->handler_runner->on_own_thread();
+  const bool is_handlers =
+      config_->handler_runner != nullptr && config_->handler_runner->on_own_thread();
+  return is_handlers || (config_->work_runner != nullptr && config_->work_runner->on_own_thread());
 }
 
 // All loops of a run have ended, and nobody has closed it up yet.
@@ -90,7 +92,7 @@ void Server::abandon_start(Lock& lock, Told told) noexcept {
     stop_requested_ = true;  // so that no worker is added any more
   }
   for (const auto& worker : workers_) worker->abandon();
-  if (config_->handler_runner != nullptr) config_->handler_runner->join();
+  join_handlers();
   {
     const std::lock_guard workers_lock(workers_mutex_);
     workers_.clear();
@@ -223,11 +225,17 @@ void Server::await_end(Lock& lock) noexcept {
   }
 }
 
+// After the last connection has ended.
+void Server::join_handlers() noexcept {
+  if (config_->handler_runner != nullptr) config_->handler_runner->join();
+  if (config_->work_runner != nullptr) config_->work_runner->join();
+}
+
 void Server::finish_run(Lock& lock) noexcept {
   state_ = RunState::kEnding;
   lock.unlock();
   for (const auto& worker : workers_) worker->join();
-  if (config_->handler_runner != nullptr) config_->handler_runner->join();
+  join_handlers();
   {
     const std::lock_guard workers_lock(workers_mutex_);
     workers_.clear();
