@@ -12,7 +12,8 @@ import json
 import signal
 import sys
 
-from runner import attacks, broadcast, coroutines, counting, sections, timeouts, tls
+from runner import (attacks, blocking, broadcast, coroutines, counting, sections, timeouts,
+                    tls)
 from runner.network import enter_private_network, prepare_network
 from runner.errors import BenchError
 from runner.processes import SERVER_KINDS, Bench
@@ -24,6 +25,7 @@ SECTIONS = {
     "stream": ("Streams; ratio to bare epoll with 512 KiB", sections.stream),
     "connect": ("Connects, per server-CPU-second", sections.connect),
     "connections": ("Many active connections", sections.connections),
+    "blocking": ("Blocking calls; ratio to a bare thread per connection", blocking.blocking),
     "timeouts": ("10,000 connections with timeouts armed; ratio to the same without any",
                  timeouts.timeouts),
     "idle": ("User memory per idle connection", counting.idle),

@@ -11,8 +11,8 @@
  *  - "Thread: any" may be called from every thread, also inside callbacks. "Thread: loop" may only
  *    be called on the loop thread of its object, that is inside its callbacks. No callback ever
  *    runs inside a call that you made, unless its comment says so.
- *  - Callbacks of one connection run on one loop thread, one at a time. Bytes given to a callback
- *    are borrowed until the callback returns.
+ *  - Callbacks of one connection run on one loop thread, one at a time; on other threads only with
+ *    workers or on_connection. Bytes given to a callback are borrowed until it returns.
  *  - user_data_free may be NULL; else it is called exactly once with user_data, after the last
  *    callback that could see it, also when the call that took it fails; then inside that call.
  *  - A C++ callback may throw: a connection whose callback threw is closed with
@@ -340,7 +340,7 @@ typedef struct tcpkit_framing_callbacks {
   /** Looks for a frame at the start of data, which always begins where the last frame ended and is
    *  never empty. Fills out_frame and returns a tcpkit_frame_result, or a negative tcpkit_status,
    *  which closes the connection with TCPKIT_CLOSE_FRAME_ERROR. Required.
-   *  Thread: loop. */
+   *  Thread: loop, or the one that reads packets from a detached connection. */
   int32_t (*next)(void *state, const uint8_t *data, size_t data_size, tcpkit_frame *out_frame);
   /** Fills in what goes before and after one packet, or returns a negative tcpkit_status, which
    *  the send returns. NULL: packets cannot be sent (TCPKIT_E_NOT_SUPPORTED).
@@ -930,11 +930,15 @@ typedef struct tcpkit_metrics {
   uint64_t frames_queued;    /* frames of them that were given to a connection */
   uint64_t frames_dropped;   /* frames of them that a slow-consumer policy dropped */
   uint64_t slow_consumers;   /* connections that ended with TCPKIT_CLOSE_SLOW_CONSUMER */
+  /** connections reset because max_handler_threads were busy and max_waiting_connections waited */
+  uint64_t refused_by_threads;
+  uint64_t waiting_connections; /* open ones that wait for a handler thread now */
 } tcpkit_metrics;
-#define TCPKIT_METRICS_INIT                                                                      \
-  {                                                                                              \
-    sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0    \
+#define TCPKIT_METRICS_INIT                                                                       \
+  {                                                                                               \
+    sizeof(tcpkit_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        0                                                                                         \
   }
 
 /** Sets up a snapshot like TCPKIT_METRICS_INIT does. NULL is ignored.
@@ -1061,7 +1065,13 @@ typedef struct tcpkit_handlers {
   tcpkit_conn_fn on_drain;
   /* since 0.3 */
   tcpkit_conn_fn on_tls; /* the handshake that tcpkit_conn_start_tls began is done */
-  /* since 0.4; clients only; Thread: the loop of the client */
+  /* since 0.4 */
+  /** thread per connection: runs for each connection, after on_open, on a handler thread, and uses
+   *  the blocking calls on it; not for one that ends before a thread is free. When it returns, what
+   *  was sent still leaves and the connection closes; on_close comes after that. If set, on_data,
+   *  on_packet and on_end are not called. Thread: a handler thread, several at a time. */
+  tcpkit_conn_fn on_connection;
+  /* clients only; Thread: the loop of the client */
   /** an attempt failed before there was a connection, so no on_open and no on_close tell of it. If
    *  retry_in_ms is TCPKIT_UNLIMITED, it was the last one, and the client may connect again */
   tcpkit_connect_fn on_connect_failed;
@@ -1071,7 +1081,7 @@ typedef struct tcpkit_handlers {
 #define TCPKIT_HANDLERS_INIT                                                                      \
   {                                                                                               \
     sizeof(tcpkit_handlers), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL, NULL                                                                          \
+        NULL, NULL, NULL, NULL                                                                    \
   }
 
 /** Sets up a table like TCPKIT_HANDLERS_INIT does. NULL is ignored.
@@ -1496,12 +1506,27 @@ typedef struct tcpkit_server_options {
    *  to filter_count tables, which create copies; default: none */
   const tcpkit_filter *const *filters;
   size_t filter_count; /* at most 16 */
+  /** threads that run on_connection, started when they are needed; default 512; at most 65535 */
+  uint64_t max_handler_threads;
+  /** open connections that may wait for one of them; more are reset; default 1024 */
+  uint64_t max_waiting_connections;
+  /** stack of a handler thread in bytes; default: the system's; 64 KiB to 1 GiB */
+  size_t handler_stack_size;
+  /** worker pool: threads that run on_data, on_packet and on_end in place of the loops, so that these
+   *  may take their time. Those of one connection come one at a time and in their order; the other
+   *  callbacks stay on its loop, on_open before them and on_close after them. Default 0: none; at
+   *  most 1024; not with on_connection */
+  uint32_t workers;
+  uint32_t reserved3; /* zero */
+  /** bytes of a connection that may wait for a worker before reading from it pauses; default 256 KiB;
+   *  TCPKIT_UNLIMITED_SIZE */
+  size_t worker_queue_bytes;
 } tcpkit_server_options;
 #define TCPKIT_SERVER_OPTIONS_INIT                                                                \
   {                                                                                               \
     sizeof(tcpkit_server_options), 0, NULL, TCPKIT_FRAMING_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
         0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        0, NULL, 0, 0, 0, 0, 0, NULL, 0                                                           \
+        0, NULL, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0                                         \
   }
 
 /** Sets up options like TCPKIT_SERVER_OPTIONS_INIT does. NULL is ignored.
@@ -1922,7 +1947,7 @@ TCPKIT_API tcpkit_status tcpkit_conn_set_user_data(tcpkit_conn *conn, void *user
                                                    tcpkit_free_fn user_data_free);
 
 /** Pointer that tcpkit_conn_set_user_data kept; NULL if none.
- *  Thread: loop. Since: 0.1. */
+ *  Thread: loop; what on_open has set also on_connection and workers. Since: 0.1. */
 TCPKIT_API void *tcpkit_conn_user_data(const tcpkit_conn *conn);
 
 /** Sends a copy of data. Sends of one thread leave in their order, and no two sends interleave.
@@ -2027,6 +2052,117 @@ TCPKIT_API tcpkit_status tcpkit_conn_add_filter(tcpkit_conn *conn, const tcpkit_
  *  Thread: any. Since: 0.1. */
 TCPKIT_API tcpkit_status tcpkit_conn_post(tcpkit_conn *conn, tcpkit_conn_fn task, void *user_data,
                                           tcpkit_free_fn user_data_free);
+
+/* ---- Blocking calls ------------------------------------------------------------------------ */
+
+/* A connection can be driven by a thread of its own: on_connection gets it on a handler thread, or
+ * tcpkit_conn_detach takes it from its loop for a thread of yours. Then one thread at a time reads
+ * from it and one at a time writes to it, the same or another, with the calls below; they wait. All
+ * other calls work as before, sends too: what was sent before a write leaves before it, and no two
+ * interleave. While it is detached, idle_timeout_ms, read_timeout_ms and write_timeout_ms count only
+ * while such a call waits, and min_receive_rate does not count.
+ *
+ * All of them return TCPKIT_E_NOT_SUPPORTED on a connection that is not detached,
+ * TCPKIT_E_WRONG_THREAD on its loop, or while another thread is in the same kind of call,
+ * TCPKIT_E_INVALID_ARGUMENT, TCPKIT_E_CLOSED once it closes, TCPKIT_E_CANCELLED after
+ * tcpkit_conn_cancel, and TCPKIT_E_TIMED_OUT when the deadline of tcpkit_conn_set_deadline has
+ * passed, after which it can still be used; or when a timeout of the options has, which closes it.
+ * Reading calls also return TCPKIT_E_CANCELLED in a drain when no byte of a packet is there;
+ * TCPKIT_E_END at the end of the peer's stream, TCPKIT_E_TLS_TRUNCATED if TLS ended without
+ * close_notify, the other TLS statuses, TCPKIT_E_RESET, TCPKIT_E_IO, TCPKIT_E_NO_MEMORY, and
+ * TCPKIT_E_LIMIT if max_buffered_bytes has no room for a packet. */
+
+/** Takes a connection from its loop, for blocking calls on a thread of yours: from now on no
+ *  on_data, on_packet and on_end come, and what has come and was not delivered is read first. It
+ *  stays open until tcpkit_conn_close or tcpkit_conn_abort, so retain it first. on_close comes when
+ *  no blocking call is under way any more. Again is TCPKIT_OK. Returns TCPKIT_E_WRONG_THREAD,
+ *  TCPKIT_E_CLOSED, TCPKIT_E_NOT_SUPPORTED during a handshake, TCPKIT_E_NO_MEMORY or
+ *  TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: loop, typically in on_open. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_detach(tcpkit_conn *conn);
+
+/** Waits for bytes and takes at least one, at most buffer_size, which is at least 1; out_size is how
+ *  many. Returns TCPKIT_E_END and what else reading calls return.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_read(tcpkit_conn *conn, void *buffer, size_t buffer_size,
+                                          size_t *out_size);
+
+/** Waits for size bytes. Returns what reading calls do; TCPKIT_E_END only before the first byte, and
+ *  TCPKIT_E_UNEXPECTED_EOF after it. What came before a timeout, a cancel or an end is not lost: the
+ *  next read gets it.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_read_exactly(tcpkit_conn *conn, void *buffer, size_t size);
+
+/** Waits for a packet in the framing of the server; out_packet is borrowed until the next reading
+ *  call on this connection. max_packet_size, oversize and deliver_tail hold as for on_packet.
+ *  Returns what reading calls do, TCPKIT_E_UNEXPECTED_EOF if the stream ended inside a packet,
+ *  TCPKIT_E_PACKET_TOO_BIG, TCPKIT_E_BAD_FRAME, TCPKIT_E_BAD_VARINT or the status of a custom
+ *  framing, again at every later call; TCPKIT_E_NOT_SUPPORTED without framing.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_read_packet(tcpkit_conn *conn, const uint8_t **out_packet,
+                                                 size_t *out_size);
+
+/** How a packet that tcpkit_conn_read_length_prefixed waits for begins. */
+typedef struct tcpkit_length_prefix {
+  uint32_t struct_size;
+  uint32_t prefix_size; /* bytes of the unsigned length: 1, 2, 3, 4 or 8; default 4 */
+  /** default here: TCPKIT_LITTLE_ENDIAN */
+  tcpkit_byte_order byte_order;
+  uint32_t reserved; /* zero */
+  size_t max_size;   /* bytes of the packet; default 1 MiB; TCPKIT_UNLIMITED_SIZE */
+} tcpkit_length_prefix;
+#define TCPKIT_LENGTH_PREFIX_INIT \
+  { sizeof(tcpkit_length_prefix), 0, 0, 0, 0 }
+
+/** Sets up a prefix like TCPKIT_LENGTH_PREFIX_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_length_prefix_init(tcpkit_length_prefix *prefix);
+
+/** Waits for a packet behind a binary length, whatever the framing of the server is; out_packet is
+ *  borrowed until the next reading call on this connection. prefix may be NULL. Returns what reading
+ *  calls do, TCPKIT_E_UNEXPECTED_EOF inside a packet, TCPKIT_E_STRUCT_SIZE, and
+ *  TCPKIT_E_PACKET_TOO_BIG as soon as the length is there; then nothing was taken.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_read_length_prefixed(tcpkit_conn *conn,
+                                                          const tcpkit_length_prefix *prefix,
+                                                          const uint8_t **out_packet,
+                                                          size_t *out_size);
+
+/** Waits for a packet that ends with separator, of at least 1 byte, whatever the framing of the
+ *  server is; out_packet does not include it and is borrowed until the next reading call on this
+ *  connection. max_size is in bytes, without the separator; 0: 1 MiB. Returns what reading calls do,
+ *  TCPKIT_E_UNEXPECTED_EOF if the stream ended inside a packet, and TCPKIT_E_PACKET_TOO_BIG as soon
+ *  as no separator can follow within max_size; then nothing was taken.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_read_separated(tcpkit_conn *conn, tcpkit_slice separator,
+                                                    size_t max_size, const uint8_t **out_packet,
+                                                    size_t *out_size);
+
+/** Waits until the kernel has taken all of data. A failure, also TCPKIT_E_TIMED_OUT or
+ *  TCPKIT_E_CANCELLED, after a part of it has left ends our stream: later writes and sends return
+ *  TCPKIT_E_CLOSED. Returns TCPKIT_E_RESET, TCPKIT_E_IO and what all blocking calls return.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_write(tcpkit_conn *conn, const void *data, size_t data_size);
+
+/** Waits until the kernel has taken one packet in the framing of the server. Returns what
+ *  tcpkit_conn_write and tcpkit_framer_encode do; TCPKIT_E_NOT_SUPPORTED without framing.
+ *  Thread: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_write_packet(tcpkit_conn *conn, const void *packet,
+                                                  size_t packet_size);
+
+/** Sets when waiting for reads (TCPKIT_TIMEOUT_READ) or writes (TCPKIT_TIMEOUT_WRITE) ends:
+ *  timeout_ms from now, for all blocking calls that begin later, until it is set again; 0: they do
+ *  not wait at all; TCPKIT_UNLIMITED: never, as in the beginning. Returns TCPKIT_E_NOT_SUPPORTED on a
+ *  connection that is not detached or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_set_deadline(tcpkit_conn *conn, tcpkit_timeout timeout,
+                                                  uint64_t timeout_ms);
+
+/** Ends the blocking calls that are under way, and all later ones, with TCPKIT_E_CANCELLED. The
+ *  connection stays open, and sends still work. Returns TCPKIT_E_NOT_SUPPORTED on a connection that
+ *  is not detached or TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_conn_cancel(tcpkit_conn *conn);
 
 /* ---- Groups -------------------------------------------------------------------------------- */
 

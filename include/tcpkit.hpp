@@ -915,6 +915,7 @@ class LoopRef {
 
 class Tls;
 using TlsInfo = tcpkit_tls_info;
+using LengthPrefix = tcpkit_length_prefix;
 
 // A certificate chain with its key, as in tcpkit_tls_certificate, where each field is described.
 struct Certificate {
@@ -1283,6 +1284,58 @@ class ConnCalls {
     return tcpkit_conn_abort(conn());
   }
 
+  // Takes the connection from its loop, for blocking calls on a thread of yours.
+  [[nodiscard]] Status detach() const noexcept {
+    return tcpkit_conn_detach(conn());
+  }
+  // Waits for bytes: at least one, at most buffer_size. The next six need a detached connection, or
+  // one of on_blocking_connection.
+  [[nodiscard]] Status read(void *buffer, std::size_t buffer_size,
+                            std::size_t &size) const noexcept {
+    return tcpkit_conn_read(conn(), buffer, buffer_size, &size);
+  }
+  // Waits for all of size bytes.
+  [[nodiscard]] Status read_exactly(void *buffer, std::size_t size) const noexcept {
+    return tcpkit_conn_read_exactly(conn(), buffer, size);
+  }
+  // Waits for a packet in the framing of the server, borrowed until the next read.
+  [[nodiscard]] Status read_packet(Bytes &packet) const noexcept {
+    return take(packet, [this](const std::uint8_t **data, std::size_t *size) {
+      return tcpkit_conn_read_packet(conn(), data, size);
+    });
+  }
+  // Waits for a packet behind a length, 4 bytes in little-endian order by default, borrowed likewise.
+  [[nodiscard]] Status read_length_prefixed(
+      Bytes &packet, const LengthPrefix &prefix = TCPKIT_LENGTH_PREFIX_INIT) const noexcept {
+    return take(packet, [&](const std::uint8_t **data, std::size_t *size) {
+      return tcpkit_conn_read_length_prefixed(conn(), &prefix, data, size);
+    });
+  }
+  // Waits for a packet that ends with separator, borrowed likewise; max_size 0 is 1 MiB.
+  [[nodiscard]] Status read_separated(Bytes separator, Bytes &packet,
+                                      std::size_t max_size = 0) const noexcept {
+    return take(packet, [&](const std::uint8_t **data, std::size_t *size) {
+      return tcpkit_conn_read_separated(conn(), {separator.data(), separator.size()}, max_size,
+                                        data, size);
+    });
+  }
+  // Waits until the kernel has taken all of data.
+  [[nodiscard]] Status write(Bytes data) const noexcept {
+    return tcpkit_conn_write(conn(), data.data(), data.size());
+  }
+  // Waits until the kernel has taken one packet in the framing of the server.
+  [[nodiscard]] Status write_packet(Bytes packet) const noexcept {
+    return tcpkit_conn_write_packet(conn(), packet.data(), packet.size());
+  }
+  // When the waiting of later blocking calls ends, from now; milliseconds::max() is never.
+  Status set_deadline(tcpkit_timeout timeout, std::chrono::milliseconds time) const noexcept {
+    return tcpkit_conn_set_deadline(conn(), timeout, detail::to_limit_ms(time));
+  }
+  // Ends blocking calls, now and later; the connection stays open.
+  Status cancel() const noexcept {
+    return tcpkit_conn_cancel(conn());
+  }
+
   // Calls handler(ConnRef, const CloseInfo &) when the connection ends; at once, inside this call,
   // if it has ended already.
   template <class F>
@@ -1296,6 +1349,14 @@ class ConnCalls {
  private:
   tcpkit_conn *conn() const noexcept {
     return static_cast<const Self *>(this)->get();
+  }
+  template <class Call>
+  static Status take(Bytes &packet, Call call) noexcept {
+    const std::uint8_t *data = nullptr;
+    std::size_t size = 0;
+    const Status status = call(&data, &size);
+    packet = Bytes(data, size);
+    return status;
   }
 };
 
@@ -1564,6 +1625,11 @@ struct ServerOptions {
   std::uint64_t max_handshakes = 0;
   std::uint64_t handshake_quantum_ms = 0;
   std::vector<Filter> filters{};
+  std::uint64_t max_handler_threads = 0;
+  std::uint64_t max_waiting_connections = 0;
+  std::size_t handler_stack_size = 0;
+  std::uint32_t workers = 0;
+  std::size_t worker_queue_bytes = 0;
 
   // Sets one option from text: options.set("max_packet_size", "64k").
   inline void set(const std::string &key, const std::string &text);
@@ -1627,6 +1693,11 @@ void copy_plain_options(const From &from, To &to) {
   to.handshake_timeout_ms = from.handshake_timeout_ms;
   to.max_handshakes = from.max_handshakes;
   to.handshake_quantum_ms = from.handshake_quantum_ms;
+  to.max_handler_threads = from.max_handler_threads;
+  to.max_waiting_connections = from.max_waiting_connections;
+  to.handler_stack_size = from.handler_stack_size;
+  to.workers = from.workers;
+  to.worker_queue_bytes = from.worker_queue_bytes;
 }
 
 }  // namespace detail
@@ -1965,6 +2036,7 @@ struct Handlers {
   }
   Callable<ClientRef, const ConnectInfo &> on_connect_failed;
   Callable<ClientRef, const ConnectInfo &> on_reconnect;
+  Callable<ConnRef> on_blocking_connection;
 
   // The C table for what is set. What is not stays NULL, which means something for on_end.
   tcpkit_handlers table() noexcept {
@@ -1982,6 +2054,7 @@ struct Handlers {
     if (add_coroutines != nullptr) add_coroutines(table);
     if (on_connect_failed) table.on_connect_failed = call_connect_failed;
     if (on_reconnect) table.on_reconnect = call_reconnect;
+    if (on_blocking_connection) table.on_connection = call_connection;
     table.user_data = this;
     table.user_data_free = free_box<Handlers>;
     return table;
@@ -2024,6 +2097,9 @@ struct Handlers {
   static void call_reconnect(tcpkit_client *client, const tcpkit_connect_info *info,
                              void *user_data) {
     of(user_data).on_reconnect(ClientRef(client), *info);
+  }
+  static void call_connection(tcpkit_conn *conn, void *user_data) {
+    of(user_data).on_blocking_connection(ConnRef(conn));
   }
   // Runs in the middle of any call, where nobody could catch: a line that cannot be logged is lost.
   static void call_log(tcpkit_log_level level, const char *message, void *user_data) noexcept try {
@@ -2198,6 +2274,12 @@ class Server : public ServerCalls<Server> {
   template <class F>
   void on_tls(F &&handler) {
     lazy_->handlers().on_tls.set(std::forward<F>(handler));
+  }
+  // Thread per connection: handler(ConnRef) runs on a handler thread and uses the blocking calls;
+  // the connection closes when it returns.
+  template <class F>
+  void on_blocking_connection(F &&handler) {
+    lazy_->handlers().on_blocking_connection.set(std::forward<F>(handler));
   }
 
 #if defined(TCPKIT_HPP_COROUTINES)

@@ -41,6 +41,8 @@ SERVER_KINDS = {
         ServerKind("bare-broadcast", "bare_broadcast_server"),
         ServerKind("tcpkit-broadcast", "tcpkit_server", ("--mode", "broadcast")),
         ServerKind("tcpkit-sends", "tcpkit_server", ("--mode", "sends")),
+        ServerKind("bare-threads", "bare_threads_server"),
+        ServerKind("tcpkit-blocking", "tcpkit_server", ("--blocking", "yes")),
         ServerKind("openssl", "bare_openssl_server", key_kind="ecdsa"),
         ServerKind("openssl-released", "bare_openssl_server", ("--release-buffers", "yes"),
                    key_kind="ecdsa"),

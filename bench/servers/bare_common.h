@@ -35,6 +35,7 @@ typedef struct bare_options {
   bare_timeouts timeouts; /* only tcpkit_server has any */
   const char* cert_file;  /* certificate in PEM; NULL: no TLS. Only servers that speak it */
   const char* key_file;
+  bool blocking;        /* only tcpkit_server: a thread per connection */
   bool release_buffers; /* only bare_openssl_server: give an idle connection's buffers back */
   bool shared_pair;     /* only bare_bio_pair_server: one pair for all connections */
 } bare_options;
@@ -93,6 +94,8 @@ static inline bare_options bare_parse_options(int argc, char** argv) {
       options.cert_file = value;
     } else if (strcmp(argv[i], "--key") == 0) {
       options.key_file = value;
+    } else if (strcmp(argv[i], "--blocking") == 0) {
+      options.blocking = strcmp(value, "yes") == 0;
     } else if (strcmp(argv[i], "--release-buffers") == 0) {
       options.release_buffers = strcmp(value, "yes") == 0;
     } else if (strcmp(argv[i], "--shared-pair") == 0) {
@@ -125,16 +128,24 @@ static inline void bare_announce(int listener) {
 }
 
 /* Accepted sockets inherit TCP_NODELAY from the listener. */
-static inline int bare_listen(uint16_t port) {
+static inline int bare_listen_with(uint16_t port, int flags) {
   int on = 1;
   struct sockaddr_in address = bare_loopback(port);
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (listener < 0) bare_die("socket");
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (bind(listener, (struct sockaddr*)&address, sizeof address) != 0) bare_die("bind");
   if (listen(listener, 4096) != 0) bare_die("listen");
   return listener;
+}
+
+static inline int bare_listen(uint16_t port) {
+  return bare_listen_with(port, SOCK_NONBLOCK);
+}
+
+static inline int bare_listen_blocking(uint16_t port) {
+  return bare_listen_with(port, 0);
 }
 
 static inline bare_buffers bare_make_buffers(const bare_options* options) {

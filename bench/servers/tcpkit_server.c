@@ -48,6 +48,18 @@ static void send_to_each(tcpkit_conn* conn, const uint8_t* packet, size_t packet
   tcpkit_server_visit(*(tcpkit_server**)user_data, send_one, &one);
 }
 
+/* Blocking calls, as in bare_threads_server.c. */
+static void on_connection(tcpkit_conn* conn, void* user_data) {
+  enum { kBufferBytes = 64 * 1024 };
+  (void)user_data;
+  uint8_t* buffer = malloc(kBufferBytes);
+  size_t size = 0;
+  while (buffer != NULL && tcpkit_conn_read(conn, buffer, kBufferBytes, &size) == TCPKIT_OK &&
+         tcpkit_conn_write(conn, buffer, size) == TCPKIT_OK) {
+  }
+  free(buffer);
+}
+
 static void give_up(void) {
   fprintf(stderr, "tcpkit_server: %s\n", tcpkit_last_error_message());
   exit(1);
@@ -117,6 +129,11 @@ int main(int argc, char** argv) {
     handlers.on_packet = broadcast;
   }
   if (bare.mode == BARE_SENDS) handlers.on_packet = send_to_each;
+  if (bare.blocking) {
+    handlers.on_connection = on_connection;
+    options.max_handler_threads = 2000;
+    options.handler_stack_size = 256 * 1024;
+  }
 
   char address[64];
   snprintf(address, sizeof address, "tcp://127.0.0.1:%u", (unsigned)bare.port);

@@ -94,6 +94,10 @@ Status make_setup(const tcpkit_client_options* options, const tcpkit_handlers* h
   Status status = read_arguments(options, handlers, table, setup);
   if (status == TCPKIT_OK) status = make_config(table, setup);
   if (status == TCPKIT_OK) status = make_framing(setup.options, *setup.config);
+  if (status == TCPKIT_OK && table.on_connection != nullptr) {
+    status = fail(TCPKIT_E_INVALID_ARGUMENT,
+                  "handlers: on_connection is for servers; a client that dials has blocking calls");
+  }
   if (status == TCPKIT_OK) status = fill_config(setup.options, *setup.config);
   if (status == TCPKIT_OK) status = make_connecting(setup.options, setup);
   return status == TCPKIT_OK ? make_loop(setup.options, setup) : status;

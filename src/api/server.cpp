@@ -5,7 +5,9 @@
 #include "api/guard.h"
 #include "api/text_out.h"
 #include "server/option_table.h"
+#include "strategy/handler_threads.h"
 #include "strategy/read_pools.h"
+#include "strategy/workers.h"
 
 using namespace tcpkit;
 
@@ -97,6 +99,21 @@ Status make_tls(const tcpkit_server_options& options, ConnConfig& config) {
   return fail(TCPKIT_E_INVALID_ARGUMENT, "options: tls has no certificate, which a server needs");
 }
 
+// The loops then call the strands, and the workers call the user.
+Status make_workers(const tcpkit_server_options& options, ConnConfig& config) {
+  if (config.handlers.on_connection != nullptr) {
+    return fail(TCPKIT_E_INVALID_ARGUMENT,
+                "options: workers and on_connection exclude each other: who gets the bytes?");
+  }
+  config.worker_handlers = config.handlers;
+  config.worker_queue_bytes = options.worker_queue_bytes;
+  config.handlers.on_data = Strand::on_data;
+  config.handlers.on_packet = Strand::on_packet;
+  config.handlers.on_end = Strand::on_end;
+  config.work_runner = std::make_unique<Workers>(config, options.workers);
+  return TCPKIT_OK;
+}
+
 Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* handlers,
                   ServerSetup& setup) {
   Tables tables;
@@ -113,6 +130,21 @@ Status make_setup(const tcpkit_server_options* options, const tcpkit_handlers* h
   status = make_limits(resolved, config);
   if (status == TCPKIT_OK) status = make_tls(resolved, config);
   if (status != TCPKIT_OK) return status;
+  if (resolved.workers > 0) {
+    status = make_workers(resolved, config);
+    if (status != TCPKIT_OK) return status;
+  }
+  if (config.handlers.on_connection != nullptr) {
+    if (resolved.filter_count > 0) {
+      return fail(
+          TCPKIT_E_INVALID_ARGUMENT,
+          "options: filters and on_connection exclude each other: only loops drive filters");
+    }
+    const HandlerThreads::Limits limits{resolved.max_handler_threads,
+                                        resolved.max_waiting_connections,
+                                        resolved.handler_stack_size};
+    config.handler_runner = std::make_unique<HandlerThreads>(config, limits);
+  }
   setup.strategy = std::make_unique<ReadPools>(config.strategy, resolved.pool_size);
   return TCPKIT_OK;
 }

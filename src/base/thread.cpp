@@ -7,7 +7,11 @@
 
 namespace tcpkit {
 
-int start_thread(pthread_t& thread, ThreadMain thread_main, void* argument) noexcept {
+int start_thread(pthread_t& thread, ThreadMain thread_main, void* argument,
+                 size_t stack_size) noexcept {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  if (stack_size != 0) pthread_attr_setstacksize(&attributes, stack_size);
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -16,8 +20,9 @@ int start_thread(pthread_t& thread, ThreadMain thread_main, void* argument) noex
     sigdelset(&all, fault);
   }
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int error = pthread_create(&thread, nullptr, thread_main, argument);
+  const int error = pthread_create(&thread, &attributes, thread_main, argument);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
   return error;
 }
 

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tcpkit {
@@ -19,8 +20,9 @@ inline uintptr_t this_thread() noexcept {
 
 using ThreadMain = void* (*)(void* argument);
 
-// 0 or an errno. The thread must be joined.
-int start_thread(pthread_t& thread, ThreadMain thread_main, void* argument) noexcept;
+// 0 or an errno. The thread must be joined. stack_size: 0 is the system's.
+int start_thread(pthread_t& thread, ThreadMain thread_main, void* argument,
+                 size_t stack_size = 0) noexcept;
 // The same for a thread that nobody waits for.
 int start_detached_thread(ThreadMain thread_main, void* argument) noexcept;
 

@@ -314,6 +314,11 @@ void Client::conn_announced() noexcept {
     const Lock lock(mutex_);
     wait = std::exchange(dial_wait_, nullptr);
   }
+  // Nobody is called with what comes: it is for the blocking calls of whoever dials.
+  const tcpkit_handlers& handlers = config_->handlers;
+  const bool is_for_calls =
+      wait != nullptr && handlers.on_data == nullptr && handlers.on_packet == nullptr;
+  if (is_for_calls && conn_->detach() != TCPKIT_OK) (void)conn_->request(Conn::Control::kAbort);
   tell_dialler(wait, nullptr);
 }
 

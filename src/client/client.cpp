@@ -160,7 +160,7 @@ Ref<Conn> Client::conn() const noexcept {
 
 tcpkit_metrics Client::metrics() const noexcept {
   tcpkit_metrics snapshot = TCPKIT_METRICS_INIT;
-  add_counters(host_->counters(), snapshot);
+  host_->add_counters_to(snapshot);
   snapshot.connections = config_->open_connections.now();
   snapshot.max_connections = config_->open_connections.most();
   snapshot.buffered_bytes = config_->buffered_bytes.now();

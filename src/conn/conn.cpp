@@ -10,6 +10,8 @@
 #include "conn/conn_filters.h"
 #include "conn/conn_host.h"
 #include "conn/conn_tls.h"
+#include "conn/detached.h"
+#include "conn/strand.h"
 
 namespace tcpkit {
 namespace {
@@ -33,6 +35,7 @@ Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexc
 }
 
 Conn::~Conn() {
+  delete detached_.load(std::memory_order_relaxed);
   delete proxy_.load(std::memory_order_relaxed);
 }
 
@@ -114,6 +117,7 @@ void Conn::open(Transport transport) noexcept {
 void Conn::announce() noexcept {
   const ConnConfig& config = host_.config();
   if (!install_filters()) return;
+  if (!make_strand()) return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
   announced_.store(true, std::memory_order_release);
   if (host_.dialler() != nullptr) host_.dialler()->conn_opened();
   if (timeouts_.watch_writes()) timeouts_.note_write(host_.loop().now_ms());
@@ -129,6 +133,7 @@ void Conn::announce() noexcept {
     callback_threw();
   }
   if (host_.dialler() != nullptr) host_.dialler()->conn_announced();
+  detach_for_handler();
 }
 
 // ---- State ----
@@ -149,6 +154,7 @@ void Conn::begin_close(const CloseCause& cause) noexcept {
   if (state() != ConnState::kOpen) return;
   // What waits for a handshake will never leave.
   if (prelude_ == Prelude::kHandshake) return fail_now(cause);
+  if (strand_ != nullptr && is_for_strand(cause)) return;
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kClose);
@@ -157,6 +163,7 @@ void Conn::begin_close(const CloseCause& cause) noexcept {
 
 void Conn::fail_now(const CloseCause& cause) noexcept {
   if (state() == ConnState::kClosed) return;
+  if (strand_ != nullptr) discard_deliveries(cause);
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kFail);
@@ -187,17 +194,17 @@ void Conn::end_event() noexcept {
   if (prelude_ == Prelude::kHandshake && (stash_ != nullptr || has_undelivered_)) {
     refuse_clear_bytes();
   }
-  if (state() != ConnState::kClosed && has_output()) {
-    waits_writable_ ? keep_event_output() : flush_output();
-  }
+  if (state() != ConnState::kClosed && has_output()) settle_output();
   if (above_high_.load(std::memory_order_relaxed)) leave_high();
   if (host_.draining()) close_if_idle();
   if (!is_settled()) {
+    if (lent_) [[unlikely]]
+      return end_detached_event();
     if ((pauses_ & kPausedByNewFilters) != 0) begin_new_filters();
     publish_queued();
     advance_close();
     if (state() != ConnState::kClosed) update_interest();
-    if (state() == ConnState::kClosed) return finish_close();
+    if (state() == ConnState::kClosed) return finish_when_strand_rests();
   }
   in_event_ = false;
 }
@@ -246,6 +253,11 @@ void Conn::update_interest() noexcept {
   const uint32_t wanted =
       (wants_input() ? uint32_t{EPOLLIN} : 0u) | (waits_writable_ ? uint32_t{EPOLLOUT} : 0u);
   if (wanted == watched_events_ || (wanted == 0 && watched_events_ == kNotWatched)) return;
+  if (wanted == 0 && lent_) {  // the kernel would tell of an end even so
+    host_.loop().unwatch(fd());
+    watched_events_ = kNotWatched;
+    return;
+  }
   const int error = watched_events_ == kNotWatched ? host_.loop().watch(*this, fd(), wanted)
                                                    : host_.loop().rewatch(*this, fd(), wanted);
   watched_events_ = wanted;
@@ -256,7 +268,8 @@ void Conn::update_interest() noexcept {
 // about to speak: it gets a moment for that, so that a restart turns nobody away.
 void Conn::close_if_idle() noexcept {
   constexpr uint64_t kFreshMs = 1000;
-  if (state() != ConnState::kOpen || prelude_ != Prelude::kNone) return;
+  if (state() != ConnState::kOpen || prelude_ != Prelude::kNone || lent_) return;
+  if (strand_ != nullptr && !strand_rests_or_tells()) return;
   if (stash_ != nullptr || has_undelivered_ || has_output() || !all_sent()) return;
   const uint64_t age_ms = wall_ms() - connected_at_ms_;
   if (total_read() == 0 && age_ms < kFreshMs) {
@@ -306,6 +319,7 @@ void Conn::drain() noexcept {
     drop_stash();
     callback_threw();
   }
+  if (lent_ && !hand_over_wanted_) detached()->gate().interrupt(IoGate::kDraining, fd());
   end_event();
 }
 

@@ -25,6 +25,8 @@ namespace tcpkit {
 class ConnHost;
 class FilterBuffer;
 class FilterSpec;
+class Detached;
+class Strand;
 class TlsSession;
 struct ConnFilters;
 struct ConnTls;
@@ -39,6 +41,9 @@ struct CloseCause {
   int16_t error_number;
   Status status;
 };
+
+// Who reads and writes a connection that its loop has let go of.
+enum class DetachedBy : uint8_t { kHandlerThread, kUser };
 
 // Home thread: that of its loop, but for the calls marked "any". The loop holds one reference from
 // open() to the end of finish_close().
@@ -89,7 +94,17 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Status post(tcpkit_conn_fn function, UserData user_data) noexcept;
   Status add_close_handler(tcpkit_close_fn function, UserData user_data) noexcept;
 
+  // Any thread: blocking calls (detached.h); null while the loop drives it.
+  Detached* detached() const noexcept { return detached_.load(std::memory_order_acquire); }
+  Status cancel() noexcept;
+
+  // Any thread; null: its callbacks run on the loop. Made before it is announced.
+  Strand* strand() const noexcept { return strand_.get(); }
+  // The loop waits for the strand to rest.
+  bool waits_for_strand() const noexcept { return waits_for_strand_.load(); }
+
   // Home thread.
+  Status detach() noexcept;
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
   Status set_user_data(UserData user_data) noexcept;
   void* user_data() const noexcept { return user_data_.get(); }
@@ -112,6 +127,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void give_up(Status status) noexcept;
   void stop_now() noexcept;
   void drain() noexcept;
+  void detached_went_on() noexcept;
+  void set_worker_pause(bool paused) noexcept;
+  void worker_threw() noexcept;
+  void close_for(const CloseCause& cause) noexcept;
+  void strand_went_on() noexcept;
   void finish_turn() noexcept;
   void continue_delivery() noexcept;
   void apply(Control control) noexcept;
@@ -123,7 +143,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void unreserve_posted(size_t bytes) noexcept;
   // Home thread: those bytes are queued now; the budget has counted them already.
   void posted_arrived(size_t bytes) noexcept;
-  void count_packet_written() noexcept;
+  void count_packet_written() noexcept { count_packets_written(1); }
+  void count_packets_written(size_t packets) noexcept;
 
   // For broadcasts, on the home thread.
   //
@@ -154,6 +175,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Conn* next_to_deliver = nullptr;  // of the host's list of connections with undelivered bytes
 
  private:
+  friend class Detached;  // its blocking calls, on other threads, while the loop has let go of it
+
   // conn_read.cpp
   struct Received;
   void read_ready();
@@ -187,7 +210,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
     return state() == ConnState::kOpen && pauses_ == 0 && prelude_ != Prelude::kHandshake;
   }
   bool wants_input() const noexcept {
-    if (peer_ended_) return false;
+    if (peer_ended_ || lent_) return false;
     return state() != ConnState::kOpen || pauses_ == 0 || prelude_ == Prelude::kHandshake;
   }
 
@@ -204,14 +227,18 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool has_output() const noexcept { return pending_bytes() > 0; }
   size_t pending_bytes() const noexcept;
   bool spill_event_output() noexcept;
-  void keep_event_output() noexcept;
   void drop_event_output() noexcept;
   void flush_output() noexcept;
+  void settle_output() noexcept;
+  void flush_in_turn() noexcept;
+  bool keep_event_output() noexcept;
+  void write_all_output() noexcept;
   void write_event_output() noexcept;
   void write_queue(WriteQueue& queue) noexcept;
   void account_written(size_t bytes) noexcept;
   void note_progress() noexcept;
   void write_failed(int error_number) noexcept;
+  void drop_all_output() noexcept;
   // Whether bytes can still leave: those that other threads sent before a close may come after it.
   bool write_open() const noexcept {
     return state() <= ConnState::kFlushing && !write_shut_ && !write_broken_;
@@ -307,6 +334,23 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   size_t encoded_bytes() const noexcept { return filters_ == nullptr ? 0 : encoded_of_filters(); }
   size_t encoded_of_filters() const noexcept;
 
+  // conn_detached.cpp
+  bool leave_loop(DetachedBy who) noexcept;
+  void detach_for_handler() noexcept;
+  void hand_over() noexcept;
+  void end_detached_event() noexcept;
+  void end_stream_if_wanted() noexcept;
+  void flush_tls_answers() noexcept;
+  void recall() noexcept;
+  void take_back() noexcept;
+
+  // conn_strand.cpp
+  bool make_strand() noexcept;
+  bool is_for_strand(const CloseCause& cause) noexcept;
+  void discard_deliveries(const CloseCause& cause) noexcept;
+  bool strand_rests_or_tells() noexcept;
+  void finish_when_strand_rests() noexcept;
+
   // conn_proxy.cpp
   bool expect_proxy_header() noexcept;
   bool take_proxy_header(Received& received);
@@ -342,6 +386,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void schedule_timeouts() noexcept;
   void check_timeouts() noexcept;
   void timed_out(ConnTimeouts::Kind kind) noexcept;
+  Status set_detached_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept;
 
   // conn.cpp
   ConnState state() const noexcept { return state_.load(std::memory_order_relaxed); }
@@ -383,6 +428,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   static constexpr uint8_t kPausedByOutput = 2;
   // Filters were added: what lies behind the packet in hand is for them. Until the event ends.
   static constexpr uint8_t kPausedByNewFilters = 4;
+  static constexpr uint8_t kPausedDetached = 8;
+  static constexpr uint8_t kPausedByWorkers = 16;
 
   ConnHost& host_;
   const uint64_t id_;
@@ -405,6 +452,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool flushing_ = false;        // the free function of a sent buffer must not write
   bool waits_writable_ = false;  // the kernel's buffer is full
   std::atomic<bool> announced_{false};
+  std::atomic<bool> waits_for_strand_{false};
   // In bits, since a connection has 400 bytes.
   bool has_undelivered_ : 1 = false;  // the stash holds bytes that the framer was not shown yet
   bool listed_to_deliver_ : 1 = false;
@@ -416,18 +464,22 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool write_broken_ : 1 = false;  // a write failed; reading finds the end
   bool ended_ : 1 = false;         // the last callback has run
   bool drained_by_force_ : 1 = false;
-  bool is_tls_wanted_ : 1 = false;    // of the listener
-  bool handshake_began_ : 1 = false;  // the peer has sent some of it
-  bool counted_proxied_ : 1 = false;  // the address in it was admitted
-  uint32_t partial_bytes_ = 0;        // of a packet, so they fit
+  bool is_tls_wanted_ : 1 = false;     // of the listener
+  bool handshake_began_ : 1 = false;   // the peer has sent some of it
+  bool counted_proxied_ : 1 = false;   // the address in it was admitted
+  bool lent_ : 1 = false;              // detached, and not taken back yet
+  bool hand_over_wanted_ : 1 = false;  // at the end of this event
+  uint32_t partial_bytes_ = 0;         // of a packet, so they fit
   // Written once, before on_open; read by any thread.
   std::atomic<const ProxyInfo*> proxy_{nullptr};
 
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
-  std::unique_ptr<ConnTls> tls_;          // null: plain
-  std::unique_ptr<ConnFilters> filters_;  // null: none
+  std::unique_ptr<ConnTls> tls_;              // null: plain
+  std::unique_ptr<ConnFilters> filters_;      // null: none
+  std::atomic<Detached*> detached_{nullptr};  // written once
+  std::unique_ptr<Strand> strand_;
   UserData user_data_;
   CloseHandlers close_handlers_;
   FrameScope* first_scope_ = nullptr;  // owned; none before the first group or broadcast

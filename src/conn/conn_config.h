@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "conn/admission.h"
 #include "conn/conn_timeouts.h"
+#include "conn/handler_runner.h"
 #include "conn/trusted_networks.h"
+#include "conn/work_runner.h"
 #include "filters/filter_spec.h"
 #include "framing/framing.h"
 #include "metrics/counters.h"
@@ -31,7 +33,8 @@ enum class ServerLimit : uint8_t {
   kPerPrefix,
   kAcceptRate,
   kBuffered,
-  kHandshakes
+  kHandshakes,
+  kHandlerThreads
 };
 
 // Who may tell by a PROXY header that the connection is of somebody else, and must.
@@ -73,6 +76,13 @@ struct ConnConfig {
   ProxySettings proxy;
   TlsConfig tls;
   std::unique_ptr<Admission> admission;  // null: no limit by address or rate
+  // Thread per connection; null: callbacks. Its threads have ended before this does.
+  std::unique_ptr<HandlerRunner> handler_runner;
+  // Workers; null: callbacks on the loops. handlers then has those of Strand, and what they stand
+  // for is here.
+  std::unique_ptr<WorkRunner> work_runner;
+  tcpkit_handlers worker_handlers = TCPKIT_HANDLERS_INIT;
+  size_t worker_queue_bytes = 0;
 
   // Takes a connection that was admitted off all counts; counted is the address that was. Any
   // thread.
@@ -92,7 +102,8 @@ struct ConnConfig {
     if ((warned_limits.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
     static constexpr const char* kNames[] = {
         "max_connections",        "max_connections_per_address", "max_connections_per_prefix",
-        "max_accepts_per_second", "max_buffered_bytes",          "max_handshakes"};
+        "max_accepts_per_second", "max_buffered_bytes",          "max_handshakes",
+        "max_waiting_connections"};
     log.write(TCPKIT_LOG_WARNING, "%s is reached", kNames[static_cast<unsigned>(limit)]);
   }
   ForkGuard fork_guard;
@@ -103,7 +114,9 @@ struct ConnConfig {
   bool waits_at_limit = false;
   mutable Gauge accept_slots;
   mutable Gauge buffered_bytes;
-  mutable Gauge handshakes;  // under way
+  mutable Gauge handshakes;           // under way
+  mutable Gauge handler_threads;      // those that run callbacks
+  mutable Gauge waiting_connections;  // for one of them
   mutable std::atomic<uint64_t> refused_sends{0};
   mutable std::atomic<uint32_t> warned_limits{0};
 };

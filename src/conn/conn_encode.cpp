@@ -62,7 +62,10 @@ void Conn::write_filtered() noexcept {
   if (buffers.encoding) return list_in_turn();  // called by a filter of another connection
   if (tls_ != nullptr && !may_seal()) return;
   if (!waits_writable_) write_queue(filters_->encoded);
-  if (waits_writable_ || write_broken_) return keep_event_output();
+  if (waits_writable_ || write_broken_) {
+    (void)keep_event_output();
+    return;
+  }
   const Encoding encoding(buffers);
   if (in_event_ && !encode_event_output()) return;
   while (!queue_.empty()) {
@@ -158,7 +161,7 @@ Status Conn::encode_all() noexcept {
     return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: a filter of another connection is running");
   }
   if (has_output() && !waits_writable_) flush_output();
-  keep_event_output();
+  if (!keep_event_output()) return fail(TCPKIT_E_CLOSED, "conn: it is closed");
   if (state() == ConnState::kOpen && !queue_.empty()) {
     const Encoding encoding(*host_.filter_buffers());
     FilterBuffer& encoded = host_.filter_buffers()->encoded;

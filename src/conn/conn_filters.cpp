@@ -72,6 +72,9 @@ Status Conn::add_filter(std::unique_ptr<const FilterSpec> spec) noexcept {
   if (flushing_ || (filters_ != nullptr && filters_->chain.is_running())) {
     return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: a filter or a free function of it is running");
   }
+  if (detached() != nullptr) {
+    return fail(TCPKIT_E_NOT_SUPPORTED, "conn: it is detached, and only a loop drives filters");
+  }
   if (!make_filters()) return fail(TCPKIT_E_NO_MEMORY, "out of memory for filters");
   // The new stage must not see what was sent before it, so that is encoded first.
   const Status status = encode_all();

@@ -11,6 +11,7 @@
 // the kernel first; if the kernel does not take it and the budget has no room, the connection ends.
 #include "conn/conn.h"
 #include "conn/conn_host.h"
+#include "conn/detached.h"
 
 namespace tcpkit {
 namespace {
@@ -150,7 +151,7 @@ void Conn::leave_high() noexcept {
   } catch (...) {
     callback_threw();
   }
-  if (has_output() && !waits_writable_) flush_output();
+  if (has_output()) settle_output();
   if (above_high_.load(std::memory_order_relaxed) && !waits_writable_) list_in_turn();
 }
 
@@ -219,6 +220,7 @@ void Conn::timed_out(ConnTimeouts::Kind kind) noexcept {
 
 Status Conn::set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept {
   if (state() != ConnState::kOpen) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
+  if (lent_ && !hand_over_wanted_) return set_detached_timeout(timeout, ms);
   TimeoutLimits& limits = timeouts_.limits();
   if (timeout == TCPKIT_TIMEOUT_IDLE) limits.idle_ms = ms;
   if (timeout == TCPKIT_TIMEOUT_READ) limits.read_ms = ms;
@@ -226,6 +228,16 @@ Status Conn::set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept {
   const uint64_t now_ms = host_.loop().now_ms();
   if (timeout != TCPKIT_TIMEOUT_WRITE) timeouts_.note_read(now_ms);
   if (timeout != TCPKIT_TIMEOUT_READ) timeouts_.note_write(now_ms);
+  schedule_timeouts();
+  return TCPKIT_OK;
+}
+
+// Of those only the time for the loop's own output is the loop's.
+Status Conn::set_detached_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept {
+  detached()->set_limit(timeout, ms);
+  if (timeout != TCPKIT_TIMEOUT_WRITE) return TCPKIT_OK;
+  timeouts_.limits().write_ms = ms;
+  timeouts_.note_write(host_.loop().now_ms());
   schedule_timeouts();
   return TCPKIT_OK;
 }

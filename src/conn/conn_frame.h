@@ -12,7 +12,7 @@ namespace tcpkit {
 // at it and so need no search. Everything else is rejected by the first test that does not hold.
 [[gnu::always_inline]] inline bool Conn::put_frame(ByteView packet) noexcept {
   if (!host_.loop().is_home()) return false;
-  const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
+  const bool in_own_event = in_event_ && !flushing_ && queue_.empty() && !waits_writable_;
   const Framing* framing = host_.config().framing.get();
   if (!in_own_event || framing == nullptr || sends_refused_.load(std::memory_order_relaxed)) {
     return false;

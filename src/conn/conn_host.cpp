@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "conn/detached.h"
+
 namespace tcpkit {
 
 ConnHost::ConnHost(Ref<LoopHost> loop_host, std::shared_ptr<const ConnConfig> config,
@@ -76,6 +78,29 @@ void ConnHost::conn_gone(const PeerAddress& counted) noexcept {
   unreserve_one();
   config_->leave(counted);
   --open_count_;
+}
+
+void ConnHost::list_detached(Detached& detached) noexcept {
+  const std::lock_guard lock(detached_mutex_);
+  detached.next_listed = first_detached_;
+  if (first_detached_ != nullptr) first_detached_->previous_listed = &detached;
+  first_detached_ = &detached;
+}
+
+void ConnHost::unlist_detached(Detached& detached) noexcept {
+  const std::lock_guard lock(detached_mutex_);
+  Detached* const previous = detached.previous_listed;
+  (previous == nullptr ? first_detached_ : previous->next_listed) = detached.next_listed;
+  if (detached.next_listed != nullptr) detached.next_listed->previous_listed = previous;
+  add_counters(detached.counters(), counters_);
+}
+
+void ConnHost::add_counters_to(tcpkit_metrics& metrics) const noexcept {
+  const std::lock_guard lock(detached_mutex_);
+  add_counters(counters_, metrics);
+  for (const Detached* each = first_detached_; each != nullptr; each = each->next_listed) {
+    add_counters(each->counters(), metrics);
+  }
 }
 
 void ConnHost::abandon() noexcept {

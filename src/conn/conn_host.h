@@ -43,7 +43,8 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
   Loop& loop() noexcept { return loop_host_->loop(); }
   const Loop& loop() const noexcept { return loop_host_->loop(); }
   ConnSlab& slab() noexcept { return slab_; }
-  const LoopCounters& counters() const noexcept { return counters_; }
+  // Adds what its connections have counted to a snapshot.
+  void add_counters_to(tcpkit_metrics& metrics) const noexcept;
   // Connections that are open or on their way here.
   uint32_t load() const noexcept { return load_.load(std::memory_order_relaxed); }
   void reserve_one() noexcept { load_.fetch_add(1, std::memory_order_relaxed); }
@@ -84,6 +85,9 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
     return loop_host_->handshake_ns() < config_->tls.handshake_quantum_ns;
   }
   void conn_gone(const PeerAddress& counted) noexcept;
+  // From one to the other a detached connection counts for itself.
+  void list_detached(Detached& detached) noexcept;
+  void unlist_detached(Detached& detached) noexcept;
 
   void end_of_turn() noexcept override;
   void evict() noexcept override { stop(); }
@@ -109,6 +113,9 @@ class ConnHost final : public RefCounted<ConnHost>, public LoopTenant {
   const size_t output_limit_;
   ConnSlab slab_;
   LoopCounters counters_;
+  // Guards the list, and that what a connection has counted is in one of the two and not in both.
+  mutable std::mutex detached_mutex_;
+  Detached* first_detached_ = nullptr;
   uint32_t open_count_ = 0;
   bool stopping_ = false;
   bool draining_ = false;

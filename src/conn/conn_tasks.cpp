@@ -5,6 +5,7 @@
 #include <new>
 
 #include "conn/conn_host.h"
+#include "conn/strand.h"
 
 namespace tcpkit {
 namespace {
@@ -24,21 +25,21 @@ Status refused() noexcept {
 // Its bytes were counted by reserve_posted(); send_posted() uncounts them.
 class SendTask final : public Task {
  public:
-  SendTask(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noexcept
-      : conn_(Ref<Conn>::share(&conn)), payload_(std::move(payload)), counted_(counted) {}
+  SendTask(Conn& conn, Ref<SharedBuffer> payload, size_t packets) noexcept
+      : conn_(Ref<Conn>::share(&conn)), payload_(std::move(payload)), packets_(packets) {}
 
   void run() noexcept override {
     conn_->send_posted(*payload_, payload_->view().size() <= kCopiedPayloadBytes
                                       ? Conn::Payload::kCopy
                                       : Conn::Payload::kShare);
-    if (counted_ == Counted::kPacket) conn_->count_packet_written();
+    if (packets_ > 0) conn_->count_packets_written(packets_);
     delete this;
   }
 
  private:
   Ref<Conn> conn_;
   Ref<SharedBuffer> payload_;
-  Counted counted_;
+  size_t packets_;
 };
 
 class ControlTask final : public Task {
@@ -75,7 +76,7 @@ class UserTask final : public Task {
 // other threads.
 Status post_payload(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noexcept {
   const size_t bytes = payload->view().size();
-  auto* task = new (std::nothrow) SendTask(conn, std::move(payload), counted);
+  auto* task = new (std::nothrow) SendTask(conn, std::move(payload), counted == Counted::kPacket);
   if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a send");
   const Status room = conn.reserve_posted(bytes);
   if (room >= 0) {
@@ -86,10 +87,32 @@ Status post_payload(Conn& conn, Ref<SharedBuffer> payload, Counted counted) noex
   return room < 0 ? room : refused();
 }
 
+// On a worker what its strand has collected goes before what must come after it.
+bool is_on_strand(const Conn& conn) noexcept {
+  return conn.strand() != nullptr && conn.strand()->runs_here();
+}
+
+void flush_strand(const Conn& conn) noexcept {
+  if (is_on_strand(conn)) conn.strand()->flush();
+}
+
 }  // namespace
+
+bool post_reserved(Conn& conn, ByteView bytes, size_t packets) noexcept {
+  Ref<SharedBuffer> payload = SharedBuffer::copy(bytes);
+  if (!payload) return false;
+  auto* task = new (std::nothrow) SendTask(conn, std::move(payload), packets);
+  if (task == nullptr) return false;
+  if (conn.host().loop().post(task)) return true;
+  delete task;
+  return false;
+}
 
 Status post_send(Conn& conn, std::span<const ByteView> pieces, size_t total_bytes,
                  Counted counted) noexcept {
+  if (is_on_strand(conn)) {
+    return conn.strand()->send(pieces, total_bytes, counted == Counted::kPacket ? 1 : 0);
+  }
   Ref<SharedBuffer> payload = SharedBuffer::with_size(total_bytes);
   if (!payload) return fail(TCPKIT_E_NO_MEMORY, "out of memory for %zu bytes", total_bytes);
   uint8_t* target = payload->writable_bytes();
@@ -101,10 +124,12 @@ Status post_send(Conn& conn, std::span<const ByteView> pieces, size_t total_byte
 }
 
 Status post_send_shared(Conn& conn, SharedBuffer& buffer) noexcept {
+  flush_strand(conn);
   return post_payload(conn, Ref<SharedBuffer>::share(&buffer), Counted::kBytes);
 }
 
 Status Conn::request(Control control) noexcept {
+  flush_strand(*this);
   const bool ends = control == Control::kClose || control == Control::kAbort;
   if (state_.load(std::memory_order_acquire) == ConnState::kClosed) {
     return ends ? TCPKIT_OK : refused();
@@ -126,6 +151,7 @@ Status Conn::request(Control control) noexcept {
 }
 
 Status Conn::post(tcpkit_conn_fn function, UserData user_data) noexcept {
+  flush_strand(*this);
   auto* task = new (std::nothrow) UserTask(*this, function, std::move(user_data));
   if (task == nullptr) return fail(TCPKIT_E_NO_MEMORY, "out of memory for a task");
   if (host_.loop().post(task)) return TCPKIT_OK;

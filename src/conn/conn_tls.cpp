@@ -170,6 +170,7 @@ Status Conn::start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role r
                        const char* host) noexcept {
   if (is_closed()) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
   if (tls_ != nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: it speaks TLS already");
+  if (lent_) return fail(TCPKIT_E_NOT_SUPPORTED, "conn: it is detached");
   if (has_output() && !waits_writable_) flush_output();
   const Status encoded = filters_ == nullptr ? TCPKIT_OK : encode_all();
   if (encoded != TCPKIT_OK) return encoded;
@@ -366,7 +367,7 @@ IoResult Conn::transmit_sealed(std::span<const iovec> pieces) noexcept {
 
 // Hands what the engine has sealed to the kernel, or keeps it.
 void Conn::take_sealed_output() noexcept {
-  TlsEngine& engine = *host_.loop_host().tls_engine();
+  TlsEngine& engine = tls_->session.engine();
   for (ByteView bytes = engine.output(); !bytes.empty(); bytes = engine.output()) {
     const size_t sent = send_sealed_now(bytes);
     const ByteView rest = bytes.subspan(sent);
@@ -419,8 +420,7 @@ bool Conn::flush_sealed() noexcept {
 // False: nothing may be sealed now, and what the event has sent is kept.
 bool Conn::may_seal() noexcept {
   if (prelude_ != Prelude::kHandshake && tls_->clear_bytes == 0) return flush_sealed();
-  keep_event_output();
-  if (state() == ConnState::kClosed) return false;
+  if (!keep_event_output()) return false;
   if (tls_->clear_bytes > 0) write_clear();
   if (tls_->clear_bytes == 0) (void)flush_sealed();
   return false;

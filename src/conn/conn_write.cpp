@@ -10,6 +10,8 @@
 #include "conn/conn.h"
 #include "conn/conn_host.h"
 #include "conn/conn_tasks.h"
+#include "conn/detached.h"
+#include "conn/strand.h"
 
 namespace tcpkit {
 namespace {
@@ -42,7 +44,7 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 // Place for a small send: in the loop's output buffer during an event of this connection, unless
 // older bytes wait; else in its last block. nullptr if there is none.
 [[gnu::always_inline]] inline uint8_t* Conn::claim_output(size_t bytes) noexcept {
-  const bool in_own_event = in_event_ && !flushing_ && queue_.empty();
+  const bool in_own_event = in_event_ && !flushing_ && queue_.empty() && !waits_writable_;
   if (!in_own_event) return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
   EventOutput& output = host_.event_output();
   uint8_t* target = output.claim(bytes, host_.output_limit());
@@ -52,7 +54,8 @@ size_t total_size(std::span<const ByteView> pieces) noexcept {
 
 uint8_t* Conn::claim_after_flush(size_t bytes) noexcept {
   flush_output();
-  if (queue_.empty()) return host_.event_output().claim(bytes, host_.output_limit());
+  if (queue_.empty() && !waits_writable_)
+    return host_.event_output().claim(bytes, host_.output_limit());
   return take_room_below_high(bytes) ? queue_.claim(bytes) : nullptr;
 }
 
@@ -82,15 +85,21 @@ bool Conn::spill_event_output() noexcept {
   return false;
 }
 
-// Where nothing can be written: the loop's buffer has to be empty when the event ends.
-void Conn::keep_event_output() noexcept {
-  if (!in_event_ || host_.event_output().size() == 0) return;
+// Where nothing can be written: the loop's buffer has to be empty when the event ends. False: the
+// connection has ended.
+bool Conn::keep_event_output() noexcept {
+  if (!in_event_ || host_.event_output().size() == 0) return state() != ConnState::kClosed;
   if (!spill_event_output()) {
     drop_event_output();
-    return fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+    fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
+    return false;
   }
-  if (!take_room_here(0)) return out_of_room();
+  if (!take_room_here(0)) {
+    out_of_room();
+    return false;
+  }
   (void)note_level();
+  return true;
 }
 
 void Conn::drop_event_output() noexcept {
@@ -147,6 +156,7 @@ Status Conn::send_shared(SharedBuffer& buffer) noexcept {
 
 Status Conn::flush() noexcept {
   if (is_closed()) return refused();
+  if (strand_ != nullptr && strand_->runs_here()) strand_->flush();
   if (host_.loop().is_home() && has_output() && !waits_writable_) {
     flush_output();
     touch();
@@ -160,8 +170,8 @@ Status Conn::packet_sent() noexcept {
   return TCPKIT_OK;
 }
 
-void Conn::count_packet_written() noexcept {
-  host_.own_counters().packets_written.add(1);
+void Conn::count_packets_written(size_t packets) noexcept {
+  host_.own_counters().packets_written.add(packets);
 }
 
 Status Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
@@ -218,8 +228,8 @@ void Conn::write_through(std::span<const ByteView> pieces, size_t total_bytes) n
   std::array<ByteView, 8> rest{};
   std::array<iovec, 8> entries{};
   IoResult result{0, EAGAIN};
-  const bool direct = queue_.empty() && write_open() && !flushing_ && prelude_ == Prelude::kNone &&
-                      pieces.size() <= entries.size();
+  const bool direct = queue_.empty() && write_open() && !flushing_ && !lent_ &&
+                      prelude_ == Prelude::kNone && pieces.size() <= entries.size();
   if (direct) {
     for (size_t i = 0; i < pieces.size(); ++i) {
       entries[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
@@ -263,6 +273,13 @@ void Conn::note_progress() noexcept {
 // Writes until the queue is empty or the kernel takes less than it was offered.
 void Conn::flush_output() noexcept {
   if (flushing_) return;
+  if (lent_) [[unlikely]]
+    return flush_in_turn();
+  write_all_output();
+  publish_queued();
+}
+
+void Conn::write_all_output() noexcept {
   flushing_ = true;
   if (filters_ != nullptr) [[unlikely]] {
     write_filtered();
@@ -271,7 +288,33 @@ void Conn::flush_output() noexcept {
     if (!waits_writable_) write_queue(queue_);
   }
   flushing_ = false;
+}
+
+// Of a detached connection, whose writer may be in the middle of something: then its end tells us.
+void Conn::flush_in_turn() noexcept {
+  IoGate& gate = detached()->gate();
+  if (detached()->stream_is_broken()) {
+    drop_event_output();
+    return drop_all_output();
+  }
+  if (!gate.take_loop_turn()) {
+    (void)keep_event_output();
+    return publish_queued();
+  }
+  {
+    const std::lock_guard lock(detached()->tls_mutex());
+    write_all_output();
+  }
+  detached()->loop_wrote(host_.loop().now_ms());
   publish_queued();
+  gate.drop_loop_turn();
+}
+
+// At the end of an event: the loop's buffer is the next connection's then, so what neither the
+// kernel nor a record could take is queued.
+void Conn::settle_output() noexcept {
+  if (!waits_writable_) flush_output();
+  if (state() != ConnState::kClosed) (void)keep_event_output();
 }
 
 void Conn::write_event_output() noexcept {
@@ -318,9 +361,8 @@ void Conn::write_queue(WriteQueue& queue) noexcept {
   }
 }
 
-// A reset may have data of the peer in front of it: that is delivered first, and the read that
-// comes after it ends the connection.
-void Conn::write_failed(int error_number) noexcept {
+// Nothing can be sent any more.
+void Conn::drop_all_output() noexcept {
   sends_refused_.store(true, std::memory_order_relaxed);
   write_broken_ = true;
   unsent_bytes_ += queue_.bytes();
@@ -328,12 +370,20 @@ void Conn::write_failed(int error_number) noexcept {
   drop_encoded();
   drop_tls_output();
   publish_queued();
+}
+
+// A reset may have data of the peer in front of it: that is delivered first, and the read that
+// comes after it ends the connection.
+void Conn::write_failed(int error_number) noexcept {
+  drop_all_output();
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;
   forget_orderly_cause();
   const CloseCause cause{reset ? TCPKIT_CLOSE_PEER_RESET : TCPKIT_CLOSE_IO_ERROR,
                          status_from_errno(error_number), error_number};
   if (cause_.reason == 0) cause_ = cause;
-  const bool reads_on = reset && state() == ConnState::kOpen && may_deliver() && !peer_ended_;
+  const bool may_read = lent_ || (may_deliver() && !peer_ended_);
+  if (lent_) detached()->break_stream();
+  const bool reads_on = reset && state() == ConnState::kOpen && may_read;
   if (!reads_on) fail_now(cause);
 }
 

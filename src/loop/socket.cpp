@@ -2,6 +2,8 @@
 #include "loop/socket.h"
 
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,26 +22,34 @@ int clamped_int(size_t value) noexcept {
   return static_cast<int>(std::min<size_t>(value, 0x7FFFFFFF));
 }
 
+IoResult receive_with(int fd, void* buffer, size_t size, int flags) noexcept {
+  ssize_t outcome;
+  do {
+    outcome = recv(fd, buffer, size, flags);
+  } while (outcome < 0 && errno == EINTR);
+  return io_result(outcome);
+}
+
 }  // namespace
 
 IoResult receive(int fd, void* buffer, size_t size) noexcept {
-  ssize_t outcome;
-  do {
-    outcome = recv(fd, buffer, size, 0);
-  } while (outcome < 0 && errno == EINTR);
-  return io_result(outcome);
+  return receive_with(fd, buffer, size, MSG_DONTWAIT);
+}
+
+IoResult receive_waiting(int fd, void* buffer, size_t size) noexcept {
+  return receive_with(fd, buffer, size, 0);
 }
 
 IoResult send_gathered(int fd, std::span<iovec> pieces) noexcept {
   ssize_t outcome;
   do {
     if (pieces.size() == 1) {
-      outcome = send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+      outcome = send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
       msghdr message{};
       message.msg_iov = pieces.data();
       message.msg_iovlen = pieces.size();
-      outcome = sendmsg(fd, &message, MSG_NOSIGNAL);
+      outcome = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
   } while (outcome < 0 && errno == EINTR);
   return io_result(outcome);
@@ -63,6 +73,22 @@ int set_buffer_sizes(int fd, size_t receive_size, size_t send_size) noexcept {
   if (receive_size != 0) error = set_option(fd, SOL_SOCKET, SO_RCVBUF, clamped_int(receive_size));
   if (error != 0 || send_size == 0) return error;
   return set_option(fd, SOL_SOCKET, SO_SNDBUF, clamped_int(send_size));
+}
+
+int set_blocking_mode(int fd) noexcept {
+  int off = 0;
+  return ioctl(fd, FIONBIO, &off) == 0 ? 0 : errno;
+}
+
+// The kernel counts in ticks of up to 10 ms, the one that runs included.
+void set_receive_timeout(int fd, uint32_t timeout_ms) noexcept {
+  timeval time{};
+  if (timeout_ms != UINT32_MAX) {
+    const uint64_t rounded_ms = uint64_t{timeout_ms} + 10;
+    time.tv_sec = static_cast<time_t>(rounded_ms / 1000);
+    time.tv_usec = static_cast<suseconds_t>(rounded_ms % 1000 * 1000);
+  }
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
 }
 
 void shut_down_writing(int fd) noexcept {

@@ -1,9 +1,11 @@
-// The system calls on connected sockets, and their options. None blocks, none raises SIGPIPE.
+// The system calls on connected sockets, and their options. None raises SIGPIPE, and none blocks,
+// whatever the mode of the descriptor, but receive_waiting().
 #pragma once
 
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "loop/address.h"
@@ -20,6 +22,8 @@ struct IoResult {
 };
 
 IoResult receive(int fd, void* buffer, size_t size) noexcept;
+// Waits for bytes, as long as set_receive_timeout() said; the descriptor must be in blocking mode.
+IoResult receive_waiting(int fd, void* buffer, size_t size) noexcept;
 IoResult send_gathered(int fd, std::span<iovec> pieces) noexcept;
 
 // setsockopt; 0 or an errno, like the next two.
@@ -29,6 +33,10 @@ int set_tcp_behaviour(int fd, bool no_delay, uint64_t keep_alive_ms) noexcept;
 // 0 leaves what the system has.
 int set_buffer_sizes(int fd, size_t receive_size, size_t send_size) noexcept;
 
+// 0 or an errno.
+int set_blocking_mode(int fd) noexcept;
+// EAGAIN comes no earlier than that, and some milliseconds later; UINT32_MAX: never.
+void set_receive_timeout(int fd, uint32_t timeout_ms) noexcept;
 // Ends our stream with FIN.
 void shut_down_writing(int fd) noexcept;
 // Makes the next close reset the connection.

@@ -45,6 +45,29 @@ void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcep
   metrics.frames_queued += counters.frames_queued.get();
   metrics.frames_dropped += counters.frames_dropped.get();
   metrics.slow_consumers += counters.slow_consumers.get();
+  metrics.refused_by_threads += counters.refused_by_threads.get();
+}
+
+void add_counters(const CallCounters& counters, tcpkit_metrics& metrics) noexcept {
+  metrics.total_read += counters.read_bytes.get();
+  metrics.total_written += counters.written_bytes.get();
+  metrics.packets_read += counters.packets_read.get();
+  metrics.packets_written += counters.packets_written.get();
+  metrics.packets_discarded += counters.packets_discarded.get();
+  metrics.tails += counters.tails.get();
+  metrics.tail_bytes += counters.tail_bytes.get();
+  metrics.frame_errors += counters.frame_errors.get();
+}
+
+void add_counters(const CallCounters& counters, LoopCounters& sum) noexcept {
+  sum.read_bytes.add(counters.read_bytes.get());
+  sum.written_bytes.add(counters.written_bytes.get());
+  sum.packets_read.add(counters.packets_read.get());
+  sum.packets_written.add(counters.packets_written.get());
+  sum.packets_discarded.add(counters.packets_discarded.get());
+  sum.tails.add(counters.tails.get());
+  sum.tail_bytes.add(counters.tail_bytes.get());
+  sum.frame_errors.add(counters.frame_errors.get());
 }
 
 }  // namespace tcpkit

@@ -65,6 +65,20 @@ struct alignas(64) LoopCounters {
   Counter frames_queued;
   Counter frames_dropped;
   Counter slow_consumers;
+  Counter refused_by_threads;
+};
+
+// What the blocking calls of one detached connection count. Those of reading have one writer, those
+// of writing another.
+struct CallCounters {
+  Counter read_bytes;
+  Counter packets_read;
+  Counter packets_discarded;
+  Counter tails;
+  Counter tail_bytes;
+  Counter frame_errors;
+  alignas(64) Counter written_bytes;
+  Counter packets_written;
 };
 
 // A number of things that are there now, with the most there ever were. Any thread.
@@ -101,5 +115,8 @@ class Gauge {
 
 // Adds one loop's counters to a snapshot.
 void add_counters(const LoopCounters& counters, tcpkit_metrics& metrics) noexcept;
+// The same for one detached connection, and its end: they become the loop's.
+void add_counters(const CallCounters& counters, tcpkit_metrics& metrics) noexcept;
+void add_counters(const CallCounters& counters, LoopCounters& sum) noexcept;
 
 }  // namespace tcpkit

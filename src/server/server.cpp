@@ -244,11 +244,11 @@ ConnHost* Server::grow() noexcept {
 
 Status Server::start_thread_of(Worker& worker) noexcept {
   active_workers_.fetch_add(1, std::memory_order_relaxed);
-  handler_threads_.add_one();
+  config_->handler_threads.add_one();
   const Status status = worker.start_thread();
   if (status == TCPKIT_OK) return TCPKIT_OK;
   active_workers_.fetch_sub(1, std::memory_order_relaxed);
-  handler_threads_.remove_one();
+  config_->handler_threads.remove_one();
   return status;
 }
 
@@ -270,15 +270,16 @@ std::vector<Ref<Conn>> Server::connections() const {
 // ---- Metrics ----
 
 void Server::sum(tcpkit_metrics& metrics) const noexcept {
-  for (size_t i = 0; i < loop_count(); ++i) add_counters(host(i)->counters(), metrics);
+  for (size_t i = 0; i < loop_count(); ++i) host(i)->add_counters_to(metrics);
   metrics.connections = config_->open_connections.now();
   metrics.max_connections = config_->open_connections.most();
   metrics.buffered_bytes = config_->buffered_bytes.now();
   metrics.max_buffered_bytes = config_->buffered_bytes.most();
   metrics.tls_handshakes_now = config_->handshakes.now();
   metrics.refused_sends = config_->refused_sends.load(std::memory_order_relaxed);
-  metrics.handler_threads = handler_threads_.now();
-  metrics.max_handler_threads = handler_threads_.most();
+  metrics.handler_threads = config_->handler_threads.now();
+  metrics.max_handler_threads = config_->handler_threads.most();
+  metrics.waiting_connections = config_->waiting_connections.now();
 }
 
 tcpkit_metrics Server::metrics() const noexcept {

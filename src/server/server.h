@@ -104,6 +104,7 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   bool is_draining() noexcept;
   void await_end(Lock& lock) noexcept;
   void finish_run(Lock& lock) noexcept;
+  void join_handlers() noexcept;
   static void on_signal(int signal_number, void* server) noexcept;
   static void* free_elsewhere(void* server) noexcept;
   bool on_own_thread() const noexcept;
@@ -162,7 +163,6 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   // Grows only; an entry below host_count_ never changes. Each holds a reference.
   std::array<std::atomic<ConnHost*>, kMostLoops> hosts_{};
   std::atomic<uint32_t> host_count_{0};
-  Gauge handler_threads_;
 };
 
 }  // namespace tcpkit

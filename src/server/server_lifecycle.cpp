@@ -12,7 +12,9 @@ bool Server::on_own_thread() const noexcept {
   for (size_t i = 0; i < loop_count(); ++i) {
     if (host(i)->loop().is_home()) return true;
   }
-  return false;
+  const bool is_handlers =
+      config_->handler_runner != nullptr && config_->handler_runner->on_own_thread();
+  return is_handlers || (config_->work_runner != nullptr && config_->work_runner->on_own_thread());
 }
 
 // All loops of a run have ended, and nobody has closed it up yet.
@@ -72,7 +74,7 @@ Status Server::start_workers(uint32_t first_thread) {
   }
   if (first_thread == 0) return TCPKIT_OK;
   active_workers_.fetch_add(1, std::memory_order_relaxed);
-  handler_threads_.add_one();
+  config_->handler_threads.add_one();
   return TCPKIT_OK;
 }
 
@@ -90,6 +92,7 @@ void Server::abandon_start(Lock& lock, Told told) noexcept {
     stop_requested_ = true;  // so that no worker is added any more
   }
   for (const auto& worker : workers_) worker->abandon();
+  join_handlers();
   {
     const std::lock_guard workers_lock(workers_mutex_);
     workers_.clear();
@@ -202,7 +205,7 @@ void Server::worker_stopped_accepting() noexcept {
 // waits to be joined.
 void Server::worker_ended() noexcept {
   const Lock lock(mutex_);
-  handler_threads_.remove_one();
+  config_->handler_threads.remove_one();
   active_workers_.fetch_sub(1, std::memory_order_relaxed);
   if (is_over()) listeners_.close_all();
   const std::lock_guard workers_lock(workers_mutex_);
@@ -222,10 +225,17 @@ void Server::await_end(Lock& lock) noexcept {
   }
 }
 
+// After the last connection has ended.
+void Server::join_handlers() noexcept {
+  if (config_->handler_runner != nullptr) config_->handler_runner->join();
+  if (config_->work_runner != nullptr) config_->work_runner->join();
+}
+
 void Server::finish_run(Lock& lock) noexcept {
   state_ = RunState::kEnding;
   lock.unlock();
   for (const auto& worker : workers_) worker->join();
+  join_handlers();
   {
     const std::lock_guard workers_lock(workers_mutex_);
     workers_.clear();

@@ -33,11 +33,17 @@ bool wants_more(const SSL* ssl, int result) noexcept {
 
 }  // namespace
 
-TlsSession::TlsSession(TlsEngine& engine, ssl_st* ssl) noexcept : engine_(engine), ssl_(ssl) {
+TlsSession::TlsSession(TlsEngine& engine, ssl_st* ssl) noexcept : engine_(&engine), ssl_(ssl) {
   BIO_up_ref(engine.session_end());
   SSL_set_bio(ssl_, engine.session_end(), engine.session_end());
   SSL_set_ex_data(ssl_, session_index(), this);
   SSL_set_info_callback(ssl_, on_ssl_info);
+}
+
+void TlsSession::use_engine(TlsEngine& engine) noexcept {
+  engine_ = &engine;
+  BIO_up_ref(engine.session_end());
+  SSL_set_bio(ssl_, engine.session_end(), engine.session_end());
 }
 
 void TlsSession::end() noexcept {
@@ -99,12 +105,24 @@ TlsSession::Opened TlsSession::open(std::span<uint8_t> room) noexcept {
   while (SSL_read_ex(ssl_, room.data() + bytes, room.size() - bytes, &opened) == 1) {
     bytes += opened;
     // Another call would only say that there is no more, and take and give back a buffer for it.
-    if (engine_.input_is_empty() && SSL_pending(ssl_) == 0) return {bytes, Opening::kMore};
+    if (engine_->input_is_empty() && SSL_pending(ssl_) == 0) return {bytes, Opening::kMore};
   }
+  return opened_all(bytes);
+}
+
+TlsSession::Opened TlsSession::open_some(std::span<uint8_t> room) noexcept {
+  size_t opened = 0;
+  forget_old_errors();
+  if (SSL_read_ex(ssl_, room.data(), room.size(), &opened) == 1) return {opened, Opening::kMore};
+  return opened_all(0);
+}
+
+// After a read that gave nothing more: why.
+TlsSession::Opened TlsSession::opened_all(size_t bytes) noexcept {
   if (wants_more(ssl_, 0)) return {bytes, Opening::kMore};
   const bool was_told_goodbye = (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0 && alert_ < 0;
   if (was_told_goodbye) {
-    engine_.clear_input();
+    engine_->clear_input();
     return {bytes, Opening::kEnded};
   }
   note_failure(ERR_peek_last_error());
@@ -133,7 +151,7 @@ bool TlsSession::close_notify() noexcept {
 
 void TlsSession::note_failure(unsigned long error) noexcept {
   failed_ = true;
-  engine_.clear_input();
+  engine_->clear_input();
   try {
     failure_ =
         std::make_unique<TlsFailure>(describe_failure(*ssl_, error, {alert_, alert_received_}));

@@ -38,6 +38,10 @@ class TlsSession {
   // Frees all but the failure; nothing but failure() and native() may be asked afterwards.
   void end() noexcept;
 
+  // Goes over to another engine; this one's has to be empty.
+  void use_engine(TlsEngine& engine) noexcept;
+  TlsEngine& engine() noexcept { return *engine_; }
+
   // For a client: the name or IP address that the peer's certificate has to be for, and what is
   // sent as SNI. False: it cannot be one, or memory ran out.
   bool expect_host(const char* host) noexcept;
@@ -55,6 +59,10 @@ class TlsSession {
   };
   // Opens all of the engine's input. room has to be at least as large as that and a record more.
   Opened open(std::span<uint8_t> room) noexcept;
+
+  // Opens at most room.size() bytes, of one record; what is left stays in the engine and here. No
+  // bytes and kMore: the engine's input is used up.
+  Opened open_some(std::span<uint8_t> room) noexcept;
 
   // Seals all of plain, at most TlsEngine::kMostPlainBytes. False: the session has failed.
   bool seal(ByteView plain) noexcept;
@@ -76,11 +84,12 @@ class TlsSession {
   ssl_st* native() const noexcept { return ssl_; }  // null after end()
 
  private:
+  Opened opened_all(size_t bytes) noexcept;
   static void on_ssl_info(const ssl_st* ssl, int where, int value) noexcept;
   void note_failure(unsigned long error) noexcept;
   const TlsFacts* facts() noexcept;
 
-  TlsEngine& engine_;
+  TlsEngine* engine_;
   ssl_st* ssl_;
   uint64_t started_ns_ = 0;
   uint32_t handshake_us_ = 0;

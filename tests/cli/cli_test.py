@@ -334,6 +334,8 @@ class Flags(unittest.TestCase):
         "log-level": "debug", "high-watermark": "256k", "low-watermark": "64k",
         "max-queued-bytes": "8m", "max-buffered-bytes": "64m", "pause-above-high": "off",
         "idle-timeout-ms": "60000", "read-timeout-ms": "60000", "write-timeout-ms": "5000",
+        "max-handler-threads": "8", "max-waiting-connections": "16",
+        "handler-stack-size": "256k", "workers": "2", "worker-queue-bytes": "64k",
         "drain-timeout-ms": "1000", "proxy-protocol": "optional",
         "proxy-trusted": "10.0.0.0/8,::1,unix", "proxy-timeout-ms": "1000",
         "max-connections-per-address": "10", "max-connections-per-prefix": "20",

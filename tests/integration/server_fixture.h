@@ -82,8 +82,8 @@ struct Packet {
   std::string bytes;
 };
 
-// What a test wants done in the callbacks, after they were recorded. on_end, on_writable and
-// on_drain are only given to the server if they are set.
+// What a test wants done in the callbacks, after they were recorded. on_end, on_writable, on_drain
+// and on_connection are only given to the server if they are set.
 struct Behaviour {
   std::function<void(tcpkit_conn*)> on_open = {};
   std::function<void(tcpkit_conn*, std::string_view)> on_data = {};
@@ -94,6 +94,7 @@ struct Behaviour {
   std::function<void(tcpkit_conn*)> on_writable = {};
   std::function<void(tcpkit_conn*)> on_drain = {};
   std::function<void(tcpkit_conn*)> on_tls = {};
+  std::function<void(tcpkit_conn*)> on_connection = {};
   std::vector<std::string> addresses = {"tcp://127.0.0.1:0"};
 };
 
@@ -210,6 +211,7 @@ class TestServer {
     handlers.on_writable = behaviour_.on_writable ? writable : nullptr;
     handlers.on_drain = behaviour_.on_drain ? draining : nullptr;
     handlers.on_tls = behaviour_.on_tls ? became_tls : nullptr;
+    handlers.on_connection = behaviour_.on_connection ? connected : nullptr;
     handlers.user_data = this;
     tcpkit_server* server = nullptr;
     EXPECT_EQ(TCPKIT_OK, tcpkit_server_create(&options, &handlers, &server)) << last_error();
@@ -335,6 +337,9 @@ class TestServer {
   }
   static void became_tls(tcpkit_conn* conn, void* user_data) {
     self(user_data).behaviour_.on_tls(conn);
+  }
+  static void connected(tcpkit_conn* conn, void* user_data) {
+    self(user_data).behaviour_.on_connection(conn);
   }
   static void closed(tcpkit_conn* conn, const tcpkit_close_info* info, void* user_data) {
     TestServer& server = self(user_data);

@@ -34,6 +34,30 @@ TEST(Tls, EchoesWithEitherVersion) {
   }
 }
 
+// What is sent while a sealed rest waits must not stay in the buffer that the loop's connections
+// share.
+TEST(Tls, OutputOfAConnectionThatIsNotReadNeverReachesAnother) {
+  constexpr size_t kAnswer = 1000;
+  constexpr int kQuestions = 1000;
+  const TlsOwner tls = simple_tls();
+  tcpkit_server_options options = with_tls(tls);
+  options.send_buffer_size = 16 << 10;
+  options.pause_above_high = TCPKIT_OFF;
+  TestServer server(options, {.on_data = [](tcpkit_conn* conn, std::string_view bytes) {
+                      for (const char kind : bytes) send_text(conn, std::string(kAnswer, kind));
+                    }});
+  TlsClient stalled(server.connect(4096), client_context().get());
+  ASSERT_TRUE(stalled.handshake());
+  TlsClient other(server);
+  ASSERT_TRUE(other.handshake());
+  for (int i = 0; i < kQuestions; ++i) {
+    stalled.send("a");
+    other.send("b");
+    ASSERT_EQ(std::string(kAnswer, 'b'), other.receive(kAnswer)) << i;
+  }
+  EXPECT_EQ(std::string(kQuestions * kAnswer, 'a'), stalled.receive(kQuestions * kAnswer));
+}
+
 TEST(Tls, OpensAfterTheHandshakeAndTellsWhatItAgreedOn) {
   tcpkit_tls_options tls_options = TCPKIT_TLS_OPTIONS_INIT;
   tls_options.self_signed = "localhost";

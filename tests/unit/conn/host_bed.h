@@ -107,7 +107,7 @@ class HostBed final : private TurnEnd {
 
   ConnHost& host() noexcept { return *host_; }
   const ConnConfig& config() const noexcept { return host_->config(); }
-  const LoopCounters& counters() const noexcept { return host_->counters(); }
+  const LoopCounters& counters() const noexcept { return host_->own_counters(); }
 
   Peer connect() {
     int ends[2] = {-1, -1};

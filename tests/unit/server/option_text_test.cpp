@@ -68,6 +68,11 @@ constexpr Expected kSettable[] = {
     TCPKIT_EXPECTED(receive_rate_grace_ms, kMilliseconds),
     TCPKIT_EXPECTED(write_timeout_ms, kMilliseconds),
     TCPKIT_EXPECTED(drain_timeout_ms, kMilliseconds),
+    TCPKIT_EXPECTED(max_handler_threads, kCount64),
+    TCPKIT_EXPECTED(max_waiting_connections, kCount64),
+    TCPKIT_EXPECTED(handler_stack_size, kSize),
+    TCPKIT_EXPECTED(workers, kCount32),
+    TCPKIT_EXPECTED(worker_queue_bytes, kSize),
 };
 
 #undef TCPKIT_EXPECTED
