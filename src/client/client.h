@@ -112,7 +112,7 @@ class Client final : private LoopTenant,
   };
 
   // client.cpp
-  Status begin_series(const char* address, DialWait* wait);
+  Status begin_series(const char* text, DialWait* wait);
   Status check_address(const char* text, tcpkit_address& address) const noexcept;
   bool post_job(Task& job) noexcept;
   void job_done() noexcept;

@@ -26,6 +26,9 @@ class LoopRunner;
 // the loop.
 class LoopTenant {
  public:
+  LoopTenant(const LoopTenant&) = delete;
+  LoopTenant& operator=(const LoopTenant&) = delete;
+
   // For the one whose loop it is: at the end of each turn.
   virtual void end_of_turn() noexcept {}
   // The loop is about to end: everything of this tenant has to. May come more than once. A tenant
@@ -40,8 +43,6 @@ class LoopTenant {
 
  protected:
   LoopTenant() = default;
-  LoopTenant(const LoopTenant&) = delete;
-  LoopTenant& operator=(const LoopTenant&) = delete;
   ~LoopTenant() = default;
 };
 

@@ -86,7 +86,7 @@ Status parse_ip_endpoint(const char* name, const char* text, SocketAddress& pars
   const std::string_view whole(text);
   const size_t colon = whole.rfind(':');
   uint32_t port = 0;
-  bool valid = colon != std::string_view::npos && colon < 64;
+  bool valid = colon < 64;  // or there is none
   if (valid) {
     const char* end = whole.data() + whole.size();
     auto [stop, error] = std::from_chars(whole.data() + colon + 1, end, port);

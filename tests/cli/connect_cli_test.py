@@ -119,6 +119,7 @@ class Failing(unittest.TestCase):
                                        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
                                        env=clean_environment())
             client = listener.accept()
+            self.assertIn(b"connected to", process.stderr.readline())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             client.close()
             _, errors = process.communicate(timeout=TIMEOUT_S)

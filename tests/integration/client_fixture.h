@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <optional>
 
 #include "server_fixture.h"
 
@@ -44,7 +43,9 @@ class TestClient {
     handlers.on_reconnect = lost;
     handlers.user_data = this;
     handlers.user_data_free = freed;
-    EXPECT_EQ(TCPKIT_OK, tcpkit_client_create(&options, &handlers, &client_)) << last_error();
+    tcpkit_client* created = nullptr;
+    EXPECT_EQ(TCPKIT_OK, tcpkit_client_create(&options, &handlers, &created)) << last_error();
+    client_ = created;
   }
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
@@ -54,9 +55,9 @@ class TestClient {
   }
 
   tcpkit_client* get() const { return client_; }
-  void free() { tcpkit_client_free(std::exchange(client_, nullptr)); }
+  void free() { tcpkit_client_free(take()); }
   // For a callback that frees it itself.
-  tcpkit_client* take() { return std::exchange(client_, nullptr); }
+  tcpkit_client* take() { return client_.exchange(nullptr); }
 
   void connect(const std::string& address) {
     EXPECT_EQ(TCPKIT_OK, tcpkit_client_connect(client_, address.c_str())) << last_error();
@@ -180,7 +181,7 @@ class TestClient {
   std::vector<ConnectRecord> failures_;
   std::vector<ConnectRecord> losses_;
   int freed_ = 0;
-  tcpkit_client* client_ = nullptr;
+  std::atomic<tcpkit_client*> client_{nullptr};
 };
 
 struct LoopFree {

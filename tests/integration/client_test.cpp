@@ -145,10 +145,12 @@ TEST(Client, ConnectsFromTheAddressThatItIsTold) {
   TestClient client(options);
   client.connect(server.address());
   ASSERT_TRUE(client.wait_closes(1));
+  const std::string address = server.address();
+  server.stop();
   EXPECT_EQ(0u, seen.find("127.0.0.3:")) << seen;
   options.local_address = "[::1]:0";
   TestClient other(options);
-  other.connect(server.address());
+  other.connect(address);
   EXPECT_EQ(TCPKIT_E_ADDRESS_NOT_AVAILABLE, other.failure().status);
 }
 

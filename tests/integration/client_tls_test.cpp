@@ -248,6 +248,7 @@ TEST(ClientTls, SendsAProxyHeaderInClearBeforeTheHandshake) {
       TestClient client(options);
       client.connect(server.address());
       ASSERT_TRUE(client.wait_data("hello"));
+      server.stop();
       EXPECT_EQ("192.0.2.7:5000", seen);
     }
   }
@@ -271,6 +272,7 @@ TEST(ClientTls, TheProxyHeaderNamesTheConnectionItselfByDefault) {
   ASSERT_TRUE(client.wait_data("hello"));
   char text[100] = "";
   tcpkit_conn_local_address(client.conn().get(), text, sizeof text);
+  server.stop();
   EXPECT_EQ(text, seen);
 }
 
