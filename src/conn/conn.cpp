@@ -35,7 +35,7 @@ Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexc
 }
 
 Conn::~Conn() {
-  delete detached_.load(std::memory_order_relaxed);
+  delete off_loop_.load(std::memory_order_relaxed);
   delete proxy_.load(std::memory_order_relaxed);
 }
 
@@ -154,7 +154,7 @@ void Conn::begin_close(const CloseCause& cause) noexcept {
   if (state() != ConnState::kOpen) return;
   // What waits for a handshake will never leave.
   if (prelude_ == Prelude::kHandshake) return fail_now(cause);
-  if (strand_ != nullptr && is_for_strand(cause)) return;
+  if (strand() != nullptr && is_for_strand(cause)) return;
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kClose);
@@ -163,7 +163,7 @@ void Conn::begin_close(const CloseCause& cause) noexcept {
 
 void Conn::fail_now(const CloseCause& cause) noexcept {
   if (state() == ConnState::kClosed) return;
-  if (strand_ != nullptr) discard_deliveries(cause);
+  if (strand() != nullptr) discard_deliveries(cause);
   if (cause_.reason == 0) cause_ = cause;
   sends_refused_.store(true, std::memory_order_relaxed);
   step(ConnStep::kFail);
@@ -269,7 +269,7 @@ void Conn::update_interest() noexcept {
 void Conn::close_if_idle() noexcept {
   constexpr uint64_t kFreshMs = 1000;
   if (state() != ConnState::kOpen || prelude_ != Prelude::kNone || lent_) return;
-  if (strand_ != nullptr && !strand_rests_or_tells()) return;
+  if (strand() != nullptr && !strand()->rests_or_tells()) return;
   if (stash_ != nullptr || has_undelivered_ || has_output() || !all_sent()) return;
   const uint64_t age_ms = wall_ms() - connected_at_ms_;
   if (total_read() == 0 && age_ms < kFreshMs) {
@@ -319,7 +319,7 @@ void Conn::drain() noexcept {
     drop_stash();
     callback_threw();
   }
-  if (lent_ && !hand_over_wanted_) detached()->gate().interrupt(IoGate::kDraining, fd());
+  if (lent_ && is_handed_over()) detached()->gate().interrupt(IoGate::kDraining, fd());
   end_event();
 }
 

@@ -15,6 +15,7 @@
 #include "conn/conn_config.h"
 #include "conn/conn_frames.h"
 #include "conn/conn_state.h"
+#include "conn/off_loop.h"
 #include "conn/proxy_info.h"
 #include "loop/loop.h"
 #include "loop/socket.h"
@@ -95,13 +96,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   Status add_close_handler(tcpkit_close_fn function, UserData user_data) noexcept;
 
   // Any thread: blocking calls (detached.h); null while the loop drives it.
-  Detached* detached() const noexcept { return detached_.load(std::memory_order_acquire); }
+  Detached* detached() const noexcept;
   Status cancel() noexcept;
 
   // Any thread; null: its callbacks run on the loop. Made before it is announced.
-  Strand* strand() const noexcept { return strand_.get(); }
-  // The loop waits for the strand to rest.
-  bool waits_for_strand() const noexcept { return waits_for_strand_.load(); }
+  Strand* strand() const noexcept;
 
   // Home thread.
   Status detach() noexcept;
@@ -171,6 +170,11 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   void on_timer() noexcept override;
   void destroy() noexcept;
 
+  // Here, behind the count of references, there is room for it.
+ private:
+  uint32_t partial_bytes_ = 0;  // of a packet, so they fit
+
+ public:
   Conn* next_in_turn = nullptr;     // of the host's list of connections to finish
   Conn* next_to_deliver = nullptr;  // of the host's list of connections with undelivered bytes
 
@@ -337,6 +341,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // conn_detached.cpp
   bool leave_loop(DetachedBy who) noexcept;
   void detach_for_handler() noexcept;
+  bool is_handed_over() const noexcept;
   void hand_over() noexcept;
   void end_detached_event() noexcept;
   void end_stream_if_wanted() noexcept;
@@ -348,7 +353,6 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool make_strand() noexcept;
   bool is_for_strand(const CloseCause& cause) noexcept;
   void discard_deliveries(const CloseCause& cause) noexcept;
-  bool strand_rests_or_tells() noexcept;
   void finish_when_strand_rests() noexcept;
 
   // conn_proxy.cpp
@@ -447,13 +451,8 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   // send found that, cleared by the loop; see leave_high().
   std::atomic<bool> above_high_{false};
   uint8_t pauses_ = 0;  // why nothing is read
-  bool in_event_ = false;
-  Prelude prelude_ = Prelude::kNone;
-  bool flushing_ = false;        // the free function of a sent buffer must not write
-  bool waits_writable_ = false;  // the kernel's buffer is full
   std::atomic<bool> announced_{false};
-  std::atomic<bool> waits_for_strand_{false};
-  // In bits, since a connection has 400 bytes.
+  // In bits, since a connection has 384 bytes.
   bool has_undelivered_ : 1 = false;  // the stash holds bytes that the framer was not shown yet
   bool listed_to_deliver_ : 1 = false;
   bool listed_in_turn_ : 1 = false;
@@ -464,22 +463,21 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool write_broken_ : 1 = false;  // a write failed; reading finds the end
   bool ended_ : 1 = false;         // the last callback has run
   bool drained_by_force_ : 1 = false;
-  bool is_tls_wanted_ : 1 = false;     // of the listener
-  bool handshake_began_ : 1 = false;   // the peer has sent some of it
-  bool counted_proxied_ : 1 = false;   // the address in it was admitted
-  bool lent_ : 1 = false;              // detached, and not taken back yet
-  bool hand_over_wanted_ : 1 = false;  // at the end of this event
-  uint32_t partial_bytes_ = 0;         // of a packet, so they fit
+  bool is_tls_wanted_ : 1 = false;  // of the listener
+  bool lent_ : 1 = false;           // detached, and not taken back yet
+  bool in_event_ : 1 = false;
+  bool flushing_ : 1 = false;        // the free function of a sent buffer must not write
+  bool waits_writable_ : 1 = false;  // the kernel's buffer is full
+  Prelude prelude_ : 2 = Prelude::kNone;
   // Written once, before on_open; read by any thread.
   std::atomic<const ProxyInfo*> proxy_{nullptr};
 
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
-  std::unique_ptr<ConnTls> tls_;              // null: plain
-  std::unique_ptr<ConnFilters> filters_;      // null: none
-  std::atomic<Detached*> detached_{nullptr};  // written once
-  std::unique_ptr<Strand> strand_;
+  std::unique_ptr<ConnTls> tls_;             // null: plain
+  std::unique_ptr<ConnFilters> filters_;     // null: none
+  std::atomic<OffLoop*> off_loop_{nullptr};  // owned; written once
   UserData user_data_;
   CloseHandlers close_handlers_;
   FrameScope* first_scope_ = nullptr;  // owned; none before the first group or broadcast

@@ -14,13 +14,14 @@
 #include "conn/conn_tls.h"
 #include "conn/detached.h"
 #include "conn/handler_runner.h"
+#include "conn/strand.h"
 
 namespace tcpkit {
 
 Status Conn::detach() noexcept {
   if (is_closed()) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
   if (detached() != nullptr) return TCPKIT_OK;
-  if (strand_ != nullptr) {
+  if (strand() != nullptr) {
     return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its packets are for the workers of its server");
   }
   if (filters_ != nullptr) {
@@ -37,12 +38,17 @@ bool Conn::leave_loop(DetachedBy who) noexcept {
   auto* made = new (std::nothrow) Detached(*this, who);
   if (made == nullptr) return false;
   made->set_limits(timeouts_.limits());
-  detached_.store(made, std::memory_order_release);
-  lent_ = hand_over_wanted_ = true;
+  off_loop_.store(made, std::memory_order_release);
+  lent_ = true;
   pauses_ |= kPausedDetached;
   host_.list_detached(*made);
   touch();
   return true;
+}
+
+// Until then, which is at the end of the event, calls wait.
+bool Conn::is_handed_over() const noexcept {
+  return detached()->gate().has(IoGate::kReady);
 }
 
 // After on_open, where a handler is to drive it.
@@ -57,7 +63,6 @@ void Conn::detach_for_handler() noexcept {
 // At the end of the event: nothing of it is on the way any more.
 void Conn::hand_over() noexcept {
   Detached& taken = *detached();
-  hand_over_wanted_ = false;
   disarm_timer();
   // Waiting for the peer is for those who wait; the loop's own output keeps its time.
   timeouts_.limits().idle_ms = timeouts_.limits().read_ms = TimeoutLimits::kNever;
@@ -93,7 +98,7 @@ void Conn::detached_went_on() noexcept {
   Detached& taken = *detached();
   const ConnTimeouts::Kind overdue = taken.overdue_kind();
   if (overdue != ConnTimeouts::Kind::kNone && state() == ConnState::kOpen) timed_out(overdue);
-  const bool returned = taken.driver() == DetachedBy::kHandlerThread && !hand_over_wanted_ &&
+  const bool returned = taken.driver() == DetachedBy::kHandlerThread && is_handed_over() &&
                         !taken.gate().has(IoGate::kHandler);
   if (returned && taken.threw()) {
     callback_threw();
@@ -116,7 +121,7 @@ void Conn::flush_tls_answers() noexcept {
 
 // In place of the end of an event of a connection that the loop drives.
 void Conn::end_detached_event() noexcept {
-  if (hand_over_wanted_ && state() == ConnState::kOpen) hand_over();
+  if (!is_handed_over() && state() == ConnState::kOpen) hand_over();
   if (state() != ConnState::kOpen) recall();
   if (!lent_) return end_event();
   publish_queued();
@@ -151,10 +156,7 @@ void Conn::end_stream_if_wanted() noexcept {
 void Conn::recall() noexcept {
   IoGate& gate = detached()->gate();
   if (!gate.has(IoGate::kClosing)) gate.interrupt(IoGate::kClosing, fd());
-  if (hand_over_wanted_) {
-    hand_over_wanted_ = false;
-    gate.set_ready();
-  }
+  if (!is_handed_over()) gate.set_ready();
   const bool is_handlers = detached()->driver() == DetachedBy::kHandlerThread;
   if (is_handlers && host_.config().handler_runner->withdraw(*this)) (void)gate.end_handler();
   if (gate.is_left()) take_back();

@@ -21,6 +21,7 @@
 #include "conn/conn_filters.h"
 #include "conn/conn_host.h"
 #include "conn/conn_received.h"
+#include "conn/detached.h"
 
 namespace tcpkit {
 namespace {

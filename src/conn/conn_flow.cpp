@@ -220,7 +220,7 @@ void Conn::timed_out(ConnTimeouts::Kind kind) noexcept {
 
 Status Conn::set_timeout(tcpkit_timeout timeout, uint32_t ms) noexcept {
   if (state() != ConnState::kOpen) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
-  if (lent_ && !hand_over_wanted_) return set_detached_timeout(timeout, ms);
+  if (lent_ && is_handed_over()) return set_detached_timeout(timeout, ms);
   TimeoutLimits& limits = timeouts_.limits();
   if (timeout == TCPKIT_TIMEOUT_IDLE) limits.idle_ms = ms;
   if (timeout == TCPKIT_TIMEOUT_READ) limits.read_ms = ms;

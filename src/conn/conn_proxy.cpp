@@ -108,8 +108,8 @@ bool Conn::admit_proxied() noexcept {
   if (config.admission == nullptr || !info.source.has_ip()) return true;
   const Admitted admitted =
       config.admission->enter(info.source, host_.loop().turn_ms(), Admission::Token::kTaken);
-  counted_proxied_ = admitted == Admitted::kYes;
-  if (counted_proxied_) return true;
+  info.is_counted = admitted == Admitted::kYes;
+  if (info.is_counted) return true;
   const bool address_full = admitted == Admitted::kAddressFull;
   LoopCounters& counters = host_.own_counters();
   (address_full ? counters.refused_by_address : counters.refused_by_prefix).add(1);
@@ -121,7 +121,8 @@ bool Conn::admit_proxied() noexcept {
 
 // The address that Admission counts for this connection.
 PeerAddress Conn::counted_peer() const noexcept {
-  if (counted_proxied_) return proxy_.load(std::memory_order_relaxed)->source;
+  const ProxyInfo* info = proxy_.load(std::memory_order_relaxed);
+  if (info != nullptr && info->is_counted) return info->source;
   return host_.config().counted_peer(peer_);
 }
 

@@ -11,8 +11,9 @@ namespace tcpkit {
 bool Conn::make_strand() noexcept {
   const ConnConfig& config = host_.config();
   if (config.work_runner == nullptr) return true;
-  strand_.reset(new (std::nothrow) Strand(*this, *config.work_runner));
-  return strand_ != nullptr;
+  auto* made = new (std::nothrow) Strand(*this, *config.work_runner);
+  off_loop_.store(made, std::memory_order_release);
+  return made != nullptr;
 }
 
 void Conn::set_worker_pause(bool paused) noexcept {
@@ -40,7 +41,7 @@ bool Conn::is_for_strand(const CloseCause& cause) noexcept {
     discard_deliveries(cause);
     return false;
   }
-  if (!strand_->defer_close(cause)) return false;
+  if (!strand()->defer_close(cause)) return false;
   pause_reading(kPausedByWorkers);
   return true;
 }
@@ -52,7 +53,7 @@ void Conn::discard_deliveries(const CloseCause& cause) noexcept {
                        cause.reason == TCPKIT_CLOSE_SHUTDOWN ||
                        cause.reason == TCPKIT_CLOSE_CALLBACK ||
                        cause.reason == TCPKIT_CLOSE_NO_MEMORY;
-  if (is_ours) strand_->discard();
+  if (is_ours) strand()->discard();
 }
 
 void Conn::strand_went_on() noexcept {
@@ -61,15 +62,9 @@ void Conn::strand_went_on() noexcept {
   end_event();
 }
 
-// True: it rests already. Else it tells when it does: the flag is set before the look.
-bool Conn::strand_rests_or_tells() noexcept {
-  waits_for_strand_.store(true);
-  return strand_->rests();
-}
-
 // on_close is the last callback: those on the workers come before it.
 void Conn::finish_when_strand_rests() noexcept {
-  if (strand_ == nullptr || strand_rests_or_tells()) return finish_close();
+  if (strand() == nullptr || strand()->rests_or_tells()) return finish_close();
   drop_event_output();
   if (watched_events_ != kNotWatched) host_.loop().unwatch(fd());
   watched_events_ = kNotWatched;

@@ -115,7 +115,7 @@ bool Conn::take_prelude(Received& received) {
   }
   if (state() != ConnState::kOpen) return false;  // no room for one more handshake
   if (prelude_ == Prelude::kNone) return true;
-  handshake_began_ = true;
+  tls_->peer_began = true;
   host_.loop_host().tls_engine()->put_input(received.bytes);
   received.bytes = {};
   drop_stash();
@@ -190,20 +190,20 @@ void Conn::read_handshake() {
   const IoResult result = receive(fd(), space.data(), std::min(space.size(), host_.read_size()));
   if (result.bytes > 0) {
     // OpenSSL would wait for the rest of a header.
-    const bool too_few_to_tell = !handshake_began_ && result.bytes < kRecordHeaderBytes;
+    const bool too_few_to_tell = !tls_->peer_began && result.bytes < kRecordHeaderBytes;
     if (too_few_to_tell && space[0] != kHandshakeRecord && space[0] != kAlertRecord) {
       tls_->session.set_failure(TCPKIT_E_TLS_NOT_TLS, "the first byte begins no handshake of TLS");
       return tls_failed();
     }
     engine.input_came(result.bytes);
-    handshake_began_ = true;
+    tls_->peer_began = true;
     return step_handshake();
   }
   if (result.error_number == EAGAIN) return;
   // Whoever looks whether there is a server has not failed.
-  if (handshake_began_) host_.own_counters().tls_failures.add(1);
+  if (tls_->peer_began) host_.own_counters().tls_failures.add(1);
   if (result.error_number != 0) return receive_failed(result.error_number);
-  if (!handshake_began_) return fail_now({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
+  if (!tls_->peer_began) return fail_now({TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0});
   tls_->session.set_failure(TCPKIT_E_TLS_TRUNCATED, "the stream ended inside the handshake");
   fail_now({TCPKIT_CLOSE_TLS_TRUNCATED, TCPKIT_E_TLS_TRUNCATED, 0});
 }

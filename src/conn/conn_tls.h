@@ -30,6 +30,7 @@ struct ConnTls {
   TlsSession::Opening next = TlsSession::Opening::kMore;
   bool peer_said_goodbye = false;
   bool counted_handshake = false;
+  bool peer_began = false;  // the handshake
 };
 
 }  // namespace tcpkit

@@ -156,7 +156,7 @@ Status Conn::send_shared(SharedBuffer& buffer) noexcept {
 
 Status Conn::flush() noexcept {
   if (is_closed()) return refused();
-  if (strand_ != nullptr && strand_->runs_here()) strand_->flush();
+  if (strand() != nullptr && strand()->runs_here()) strand()->flush();
   if (host_.loop().is_home() && has_output() && !waits_writable_) {
     flush_output();
     touch();

@@ -8,7 +8,8 @@
 
 namespace tcpkit {
 
-Detached::Detached(Conn& conn, DetachedBy driver) noexcept : conn_(conn), driver_(driver) {}
+Detached::Detached(Conn& conn, DetachedBy driver) noexcept
+    : OffLoop(Kind::kDetached), conn_(conn), driver_(driver) {}
 
 Detached::~Detached() {
   drop_input();
@@ -61,10 +62,10 @@ void Detached::note_cause(const CloseCause& cause) noexcept {
   if (cause_.reason == 0) cause_ = cause;
 }
 
-Status Detached::overdue(ConnTimeouts::Kind kind, const char* what) noexcept {
+Status Detached::overdue(ConnTimeouts::Kind timeout, const char* what) noexcept {
   {
     const std::lock_guard lock(cause_mutex_);
-    if (overdue_kind_ == ConnTimeouts::Kind::kNone) overdue_kind_ = kind;
+    if (overdue_kind_ == ConnTimeouts::Kind::kNone) overdue_kind_ = timeout;
   }
   tell_loop();
   return fail(TCPKIT_E_TIMED_OUT, "conn: %s has passed; it is closed", what);

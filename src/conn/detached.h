@@ -39,12 +39,12 @@ class DetachedCall {
 
 // Lives as long as its connection. The reading calls are one thread's at a time, the writing calls
 // too; the rest says whose it is. An error of a call is the last error of its thread.
-class Detached final : public Task {
+class Detached final : public OffLoop, public Task {
  public:
   Detached(Conn& conn, DetachedBy driver) noexcept;
   Detached(const Detached&) = delete;
   Detached& operator=(const Detached&) = delete;
-  ~Detached();
+  ~Detached() override;
 
   // ---- The calls (detached_read.cpp, detached_packets.cpp, detached_write.cpp) ----
   Status read(std::span<uint8_t> target, size_t& taken) noexcept;
@@ -111,7 +111,7 @@ class Detached final : public Task {
   Status begin_call(IoGate::Bit call) noexcept;
   void tell_loop() noexcept;
   void note_cause(const CloseCause& cause) noexcept;
-  Status overdue(ConnTimeouts::Kind kind, const char* what) noexcept;
+  Status overdue(ConnTimeouts::Kind timeout, const char* what) noexcept;
 
   // detached_read.cpp
   Status fill(std::span<uint8_t> room, size_t& taken) noexcept;
@@ -185,5 +185,11 @@ class Detached final : public Task {
   std::mutex tls_mutex_;
   CallCounters counters_;
 };
+
+inline Detached* Conn::detached() const noexcept {
+  OffLoop* const off_loop = off_loop_.load(std::memory_order_acquire);
+  const bool is_detached = off_loop != nullptr && off_loop->kind == OffLoop::Kind::kDetached;
+  return is_detached ? static_cast<Detached*>(off_loop) : nullptr;
+}
 
 }  // namespace tcpkit

@@ -16,6 +16,7 @@ struct ProxyInfo {
   char unix_path[109] = {};  // of kUnix
   std::unique_ptr<uint8_t[]> tlv_bytes;
   ByteView tlvs;
+  mutable bool is_counted = false;  // its source was admitted; the loop's alone
 
   // "" where the header named nobody.
   std::string text() const {

@@ -37,18 +37,18 @@ ByteView view_of(const uint8_t* data, size_t size) noexcept {
 // ---- The loop ----
 
 void Strand::on_data(tcpkit_conn* conn, const uint8_t* data, size_t size, void* /*user_data*/) {
-  Conn::from_handle(conn)->strand()->push(Kind::kData, view_of(data, size));
+  Conn::from_handle(conn)->strand()->push(What::kData, view_of(data, size));
 }
 
 void Strand::on_packet(tcpkit_conn* conn, const uint8_t* data, size_t size, void* /*user_data*/) {
-  Conn::from_handle(conn)->strand()->push(Kind::kPacket, view_of(data, size));
+  Conn::from_handle(conn)->strand()->push(What::kPacket, view_of(data, size));
 }
 
 // Without a callback for it the connection closes, once what came before has been answered.
 void Strand::on_end(tcpkit_conn* conn, void* /*user_data*/) {
   Conn& ended = *Conn::from_handle(conn);
   if (ended.host().config().worker_handlers.on_end != nullptr) {
-    return ended.strand()->push(Kind::kEnd, {});
+    return ended.strand()->push(What::kEnd, {});
   }
   const CloseCause cause{TCPKIT_CLOSE_PEER_FIN, TCPKIT_OK, 0};
   if (!ended.strand()->defer_close(cause)) ended.close_for(cause);
@@ -58,12 +58,12 @@ bool Strand::defer_close(const CloseCause& cause) noexcept {
   if (is_close_due_ || (rests() && deferred_.reason == 0)) return false;
   if (deferred_.reason != 0) return true;
   deferred_ = cause;
-  push(Kind::kClose, {});
+  push(What::kClose, {});
   return true;
 }
 
-bool Strand::append(Kind kind, ByteView bytes) noexcept {
-  const Record record{bytes.size(), kind, 0};
+bool Strand::append(What what, ByteView bytes) noexcept {
+  const Record record{bytes.size(), what, 0};
   const size_t before = inbox_.size();
   const auto* header = reinterpret_cast<const uint8_t*>(&record);
   if (append_bytes(inbox_, {header, sizeof record}) && append_bytes(inbox_, bytes)) return true;
@@ -71,11 +71,11 @@ bool Strand::append(Kind kind, ByteView bytes) noexcept {
   return false;
 }
 
-void Strand::push(Kind kind, ByteView bytes) noexcept {
+void Strand::push(What what, ByteView bytes) noexcept {
   bool fills = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!append(kind, bytes)) {
+    if (!append(what, bytes)) {
       return conn_.close_for({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
     }
     fills = !is_full_ && inbox_.size() > conn_.host().config().worker_queue_bytes;
@@ -134,7 +134,7 @@ void Strand::end_batch() noexcept {
     runner_.submit(*this);
   }
   const bool tells = has_room_.load() || threw_.load() || reached_close_.load();
-  if (tells || (!more && conn_.waits_for_strand())) tell_loop();
+  if (tells || (!more && is_awaited_.load())) tell_loop();
 }
 
 // False: a callback threw.
@@ -158,21 +158,21 @@ bool Strand::deliver_batch() noexcept {
 void Strand::deliver(const Record& record, const uint8_t* bytes) {
   const tcpkit_handlers& handlers = conn_.host().config().worker_handlers;
   const auto size = static_cast<size_t>(record.size);
-  switch (record.kind) {
-    case Kind::kData:
+  switch (record.what) {
+    case What::kData:
       if (handlers.on_data != nullptr) {
         handlers.on_data(conn_.handle(), bytes, size, handlers.user_data);
       }
       break;
-    case Kind::kPacket:
+    case What::kPacket:
       if (handlers.on_packet != nullptr) {
         handlers.on_packet(conn_.handle(), bytes, size, handlers.user_data);
       }
       break;
-    case Kind::kEnd:
+    case What::kEnd:
       handlers.on_end(conn_.handle(), handlers.user_data);
       break;
-    case Kind::kClose:
+    case What::kClose:
       reached_close_.store(true);
       break;
   }

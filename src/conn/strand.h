@@ -23,12 +23,12 @@ namespace tcpkit {
 // callbacks run at once, and none is forgotten. A full inbox pauses reading; the batch that made it
 // half empty lets it go on. A connection that ends waits for its strand to rest: then on_close
 // comes after everything that was delivered.
-class Strand final : public Task {
+class Strand final : public OffLoop, public Task {
  public:
-  Strand(Conn& conn, WorkRunner& runner) noexcept : conn_(conn), runner_(runner) {}
+  Strand(Conn& conn, WorkRunner& runner) noexcept
+      : OffLoop(OffLoop::Kind::kStrand), conn_(conn), runner_(runner) {}
   Strand(const Strand&) = delete;
   Strand& operator=(const Strand&) = delete;
-  ~Strand() = default;
 
   // ---- The loop ----
   // In place of the callbacks of the user, with the same signatures.
@@ -37,6 +37,11 @@ class Strand final : public Task {
   static void on_end(tcpkit_conn* conn, void*);
   // Nothing is queued and nothing runs.
   bool rests() const noexcept { return !is_scheduled_.load(); }
+  // True: it rests already. Else it tells when it does: the flag is set before the look.
+  bool rests_or_tells() noexcept {
+    is_awaited_.store(true);
+    return rests();
+  }
   // What the connection is to do once all that was delivered has been dealt with. False: now.
   bool defer_close(const CloseCause& cause) noexcept;
   // What is queued is not for anybody any more.
@@ -54,16 +59,16 @@ class Strand final : public Task {
   Strand* next_waiting = nullptr;  // of the runner, under its lock
 
  private:
-  enum class Kind : uint32_t { kData, kPacket, kEnd, kClose };
+  enum class What : uint32_t { kData, kPacket, kEnd, kClose };
   struct Record {
     uint64_t size;
-    Kind kind;
+    What what;
     uint32_t reserved;
   };
 
   void run() noexcept override;  // on the loop
-  void push(Kind kind, ByteView bytes) noexcept;
-  bool append(Kind kind, ByteView bytes) noexcept;
+  void push(What what, ByteView bytes) noexcept;
+  bool append(What what, ByteView bytes) noexcept;
   void deliver(const Record& record, const uint8_t* bytes);
   bool deliver_batch() noexcept;
   void end_batch() noexcept;
@@ -75,6 +80,7 @@ class Strand final : public Task {
   std::vector<uint8_t> inbox_;  // records, under the lock
   bool is_full_ = false;        // reading is paused; under the lock
   std::atomic<bool> is_scheduled_{false};
+  std::atomic<bool> is_awaited_{false};  // the connection waits for it to rest
   std::atomic<bool> discards_{false};
   std::atomic<bool> told_{false};
   std::atomic<bool> has_room_{false};       // for the loop: it may read again
@@ -89,5 +95,11 @@ class Strand final : public Task {
   std::vector<uint8_t> output_;
   size_t output_packets_ = 0;
 };
+
+inline Strand* Conn::strand() const noexcept {
+  OffLoop* const off_loop = off_loop_.load(std::memory_order_acquire);
+  const bool is_strand = off_loop != nullptr && off_loop->kind == OffLoop::Kind::kStrand;
+  return is_strand ? static_cast<Strand*>(off_loop) : nullptr;
+}
 
 }  // namespace tcpkit

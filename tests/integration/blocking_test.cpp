@@ -189,15 +189,18 @@ TEST(Blocking, OneThreadAtATimeReads) {
 
 TEST(Blocking, OneThreadReadsWhileAnotherWrites) {
   const std::string sent = numbers(2 << 20);
+  Event done;
   TestServer server(with_loops(1), with_handler([&](tcpkit_conn* conn) {
                       std::thread writer([&] { EXPECT_EQ(write_text(conn, sent), TCPKIT_OK); });
                       EXPECT_EQ(read_exactly(conn, sent.size()).bytes, sent);
                       writer.join();
+                      done.set();
                     }));
   RawClient client = server.connect();
   std::thread sender([&] { client.send(sent); });
   EXPECT_EQ(client.receive(sent.size()), sent);
   sender.join();
+  EXPECT_TRUE(done.wait());
 }
 
 TEST(Blocking, SendsOfOtherThreadsNeverBreakAWrite) {

@@ -87,6 +87,7 @@ TEST(BlockingTls, OthersSendWhileOneThreadReadsAndAnotherWrites) {
   const TlsOwner tls = simple_tls();
   const std::string written(20'000, 'w');
   const std::string sent(500, 's');
+  Event done;
   TestServer server(with_tls(tls), with_handler([&](tcpkit_conn* conn) {
                       std::thread sender([&] {
                         for (int i = 0; i < kLines; ++i) send_text(conn, sent + "\n");
@@ -97,6 +98,7 @@ TEST(BlockingTls, OthersSendWhileOneThreadReadsAndAnotherWrites) {
                       EXPECT_EQ(read_exactly(conn, 1'000'000).status, TCPKIT_OK);
                       sender.join();
                       writer.join();
+                      done.set();
                     }));
   TlsClient client(server);
   ASSERT_TRUE(client.handshake());
@@ -108,6 +110,7 @@ TEST(BlockingTls, OthersSendWhileOneThreadReadsAndAnotherWrites) {
     if (line == written || line == sent) ++lines;
   }
   EXPECT_EQ(lines, 2 * kLines);
+  EXPECT_TRUE(done.wait());
 }
 
 TEST(BlockingTls, DeadlineAndCancelEndReads) {
