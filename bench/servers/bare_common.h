@@ -77,7 +77,7 @@ static inline bare_timeouts bare_parse_timeouts(const char* text) {
 }
 
 static inline bare_options bare_parse_options(int argc, char** argv) {
-  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE, NULL, NULL, false, false};
+  bare_options options = {BARE_ECHO, 0, 0, 1, BARE_TIMEOUTS_IDLE, NULL, NULL, false, false, false};
   for (int i = 1; i + 1 < argc; i += 2) {
     const char* value = argv[i + 1];
     if (strcmp(argv[i], "--mode") == 0) {
