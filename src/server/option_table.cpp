@@ -103,7 +103,7 @@ constexpr OptionRow kTable[] = {
         64u << 10, 1u << 30),
     with_range(number({TCPKIT_FIELD(workers)}, kCount32, "0",
                       "Threads that run the callbacks of data and packets; 0: the loops do."),
-               0, 1, 1024),
+               0, 0, 1024),
     or_unlimited(with_range(number({TCPKIT_FIELD(worker_queue_bytes)}, kSize, "256k",
                                    "Bytes of a connection that may wait for a worker."),
                             256u << 10, 1, kMaxTime)),
