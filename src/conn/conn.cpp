@@ -35,8 +35,21 @@ Conn::Conn(ConnHost& host, uint64_t id, int fd, const SocketAddress& peer) noexc
 }
 
 Conn::~Conn() {
-  delete off_loop_.load(std::memory_order_relaxed);
-  delete proxy_.load(std::memory_order_relaxed);
+  delete extras();
+}
+
+ConnExtras::ConnExtras() noexcept = default;
+
+ConnExtras::~ConnExtras() {
+  delete off_loop.load(std::memory_order_relaxed);
+  delete proxy.load(std::memory_order_relaxed);
+}
+
+ConnExtras* Conn::make_extras() noexcept {
+  if (extras() == nullptr) {
+    extras_.store(new (std::nothrow) ConnExtras, std::memory_order_release);
+  }
+  return extras();
 }
 
 void Conn::destroy() noexcept {
@@ -50,7 +63,7 @@ void Conn::destroy() noexcept {
 // ---- Facts ----
 
 std::string Conn::remote_address() const {
-  const ProxyInfo* info = proxy_.load(std::memory_order_acquire);
+  const ProxyInfo* info = proxy();
   if (info != nullptr && info->family != ProxyFamily::kLocal) return info->text();
   if (peer_.family() != AF_UNIX || host_.config().fork_guard.in_child()) return peer_.text();
   const std::lock_guard lock(host_.slab().mutex());
@@ -225,7 +238,7 @@ void Conn::arm_close_timer() noexcept {
 void Conn::advance_close() noexcept {
   if (state() == ConnState::kClosed || state() == ConnState::kLingering) return;
   const bool closing = state() == ConnState::kFlushing;
-  if (filters_ != nullptr && (closing || shutdown_wanted_) && !end_encoding()) return;
+  if (filters() != nullptr && (closing || shutdown_wanted_) && !end_encoding()) return;
   if (all_sent() && (closing || shutdown_wanted_)) say_goodbye();
   if (!all_sent()) {
     if (closing) arm_close_timer();
@@ -351,7 +364,7 @@ void Conn::give_up_descriptor() noexcept {
 void Conn::finish_close() noexcept {
   in_event_ = true;  // what the handlers ask of this connection changes nothing any more
   drop_event_output();
-  if (filters_ != nullptr && may_end_orderly()) (void)end_encoding();
+  if (filters() != nullptr && may_end_orderly()) (void)end_encoding();
   say_goodbye();
   if (tls_ != nullptr) uncount_handshake();
   disarm_timer();

@@ -11,8 +11,10 @@
 #include "base/user_data.h"
 #include "buffer/shared_buffer.h"
 #include "buffer/write_queue.h"
+#include "conn/close_cause.h"
 #include "conn/close_handlers.h"
 #include "conn/conn_config.h"
+#include "conn/conn_extras.h"
 #include "conn/conn_frames.h"
 #include "conn/conn_state.h"
 #include "conn/off_loop.h"
@@ -32,16 +34,6 @@ class TlsSession;
 struct ConnFilters;
 struct ConnTls;
 struct FilterFailure;
-
-// Why a connection ends.
-struct CloseCause {
-  CloseCause(tcpkit_close_reason why, Status how, int error) noexcept
-      : reason(static_cast<int16_t>(why)), error_number(static_cast<int16_t>(error)), status(how) {}
-
-  int16_t reason;
-  int16_t error_number;
-  Status status;
-};
 
 // Who reads and writes a connection that its loop has let go of.
 enum class DetachedBy : uint8_t { kHandlerThread, kUser };
@@ -304,6 +296,19 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   size_t sealed_plain_of_tls() const noexcept;
   bool tls_has_sealed_rest() const noexcept;
 
+  // Any thread; null: none.
+  ConnExtras* extras() const noexcept { return extras_.load(std::memory_order_acquire); }
+  ConnExtras* make_extras() noexcept;  // null if memory ran out
+  const ProxyInfo* proxy() const noexcept {
+    return extras() == nullptr ? nullptr : extras()->proxy.load(std::memory_order_acquire);
+  }
+  OffLoop* off_loop() const noexcept {
+    return extras() == nullptr ? nullptr : extras()->off_loop.load(std::memory_order_acquire);
+  }
+  ConnFilters* filters() const noexcept {
+    return extras() == nullptr ? nullptr : extras()->filters.get();
+  }
+
   // conn_filters.cpp
   bool make_filters() noexcept;
   bool install_filters() noexcept;
@@ -335,7 +340,7 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool encoding_has_failed() const noexcept;
   void drop_encoded() noexcept;
   WriteQueue& lower_queue() noexcept;
-  size_t encoded_bytes() const noexcept { return filters_ == nullptr ? 0 : encoded_of_filters(); }
+  size_t encoded_bytes() const noexcept { return filters() == nullptr ? 0 : encoded_of_filters(); }
   size_t encoded_of_filters() const noexcept;
 
   // conn_detached.cpp
@@ -469,18 +474,14 @@ class Conn final : public Watch, public TimerNode, public RefCounted<Conn> {
   bool flushing_ : 1 = false;        // the free function of a sent buffer must not write
   bool waits_writable_ : 1 = false;  // the kernel's buffer is full
   Prelude prelude_ : 2 = Prelude::kNone;
-  // Written once, before on_open; read by any thread.
-  std::atomic<const ProxyInfo*> proxy_{nullptr};
 
   WriteQueue queue_;
   Block* stash_ = nullptr;  // received bytes that are no whole packet, or not delivered yet
   FramerState framer_;
-  std::unique_ptr<ConnTls> tls_;             // null: plain
-  std::unique_ptr<ConnFilters> filters_;     // null: none
-  std::atomic<OffLoop*> off_loop_{nullptr};  // owned; written once
+  std::unique_ptr<ConnTls> tls_;              // null: plain
+  std::atomic<ConnExtras*> extras_{nullptr};  // owned; written once
   UserData user_data_;
   CloseHandlers close_handlers_;
-  FrameScope* first_scope_ = nullptr;  // owned; none before the first group or broadcast
   ConnTimeouts timeouts_;
   CloseCause cause_{0, TCPKIT_OK, 0};
   uint64_t unsent_bytes_ = 0;

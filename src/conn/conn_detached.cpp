@@ -24,7 +24,7 @@ Status Conn::detach() noexcept {
   if (strand() != nullptr) {
     return fail(TCPKIT_E_NOT_SUPPORTED, "conn: its packets are for the workers of its server");
   }
-  if (filters_ != nullptr) {
+  if (filters() != nullptr) {
     return fail(TCPKIT_E_NOT_SUPPORTED, "conn: it has filters, which only its loop drives");
   }
   if (prelude_ == Prelude::kHandshake) {
@@ -35,10 +35,10 @@ Status Conn::detach() noexcept {
 }
 
 bool Conn::leave_loop(DetachedBy who) noexcept {
-  auto* made = new (std::nothrow) Detached(*this, who);
+  auto* made = make_extras() == nullptr ? nullptr : new (std::nothrow) Detached(*this, who);
   if (made == nullptr) return false;
   made->set_limits(timeouts_.limits());
-  off_loop_.store(made, std::memory_order_release);
+  extras()->off_loop.store(made, std::memory_order_release);
   lent_ = true;
   pauses_ |= kPausedDetached;
   host_.list_detached(*made);
@@ -55,7 +55,7 @@ bool Conn::is_handed_over() const noexcept {
 void Conn::detach_for_handler() noexcept {
   if (host_.config().handlers.on_connection == nullptr || state() != ConnState::kOpen) return;
   if (detached() != nullptr) return;
-  if (filters_ != nullptr) return fail_now({TCPKIT_CLOSE_FILTER_ERROR, TCPKIT_E_NOT_SUPPORTED, 0});
+  if (filters() != nullptr) return fail_now({TCPKIT_CLOSE_FILTER_ERROR, TCPKIT_E_NOT_SUPPORTED, 0});
   if (leave_loop(DetachedBy::kHandlerThread)) return;
   fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
 }

@@ -48,12 +48,12 @@ class Encoding {
 }  // namespace
 
 size_t Conn::encoded_of_filters() const noexcept {
-  return filters_->encoded.bytes();
+  return filters()->encoded.bytes();
 }
 
 // What waits right before TLS or the kernel.
 WriteQueue& Conn::lower_queue() noexcept {
-  return filters_ == nullptr ? queue_ : filters_->encoded;
+  return filters() == nullptr ? queue_ : filters()->encoded;
 }
 
 // In flush_output().
@@ -61,7 +61,7 @@ void Conn::write_filtered() noexcept {
   FilterBuffers& buffers = *host_.filter_buffers();
   if (buffers.encoding) return list_in_turn();  // called by a filter of another connection
   if (tls_ != nullptr && !may_seal()) return;
-  if (!waits_writable_) write_queue(filters_->encoded);
+  if (!waits_writable_) write_queue(filters()->encoded);
   if (waits_writable_ || write_broken_) {
     (void)keep_event_output();
     return;
@@ -99,16 +99,16 @@ bool Conn::encode_batch() noexcept {
 }
 
 bool Conn::encode(ByteView bytes) noexcept {
-  filters_->needs_flush = true;
-  if (filters_->chain.encode(bytes, host_.filter_buffers()->encoded)) return true;
+  filters()->needs_flush = true;
+  if (filters()->chain.encode(bytes, host_.filter_buffers()->encoded)) return true;
   encoding_failed();
   return false;
 }
 
 bool Conn::flush_filters() noexcept {
-  if (!filters_->needs_flush) return true;
-  filters_->needs_flush = false;
-  if (filters_->chain.flush(host_.filter_buffers()->encoded)) return true;
+  if (!filters()->needs_flush) return true;
+  filters()->needs_flush = false;
+  if (filters()->chain.flush(host_.filter_buffers()->encoded)) return true;
   encoding_failed();
   return false;
 }
@@ -128,7 +128,7 @@ bool Conn::write_encoded() noexcept {
   }
   if (rest.empty()) return !waits_writable_ && !write_broken_ && state() != ConnState::kClosed;
   if (!waits_writable_) begin_waiting();
-  filters_->encoded.settle(host_.blocks());
+  filters()->encoded.settle(host_.blocks());
   (void)note_level();
   return false;
 }
@@ -137,7 +137,7 @@ bool Conn::write_encoded() noexcept {
 // server, and may pass max_queued_bytes by what one batch has grown.
 bool Conn::keep_encoded(ByteView rest) noexcept {
   if (rest.empty()) return true;
-  if (!filters_->encoded.append(host_.blocks(), {&rest, 1}, rest.size())) {
+  if (!filters()->encoded.append(host_.blocks(), {&rest, 1}, rest.size())) {
     unsent_bytes_ += rest.size();
     fail_now({TCPKIT_CLOSE_NO_MEMORY, TCPKIT_E_NO_MEMORY, 0});
     return false;
@@ -181,7 +181,7 @@ Status Conn::encode_all() noexcept {
 
 // Once, when all that was sent is encoded and our stream ends. False: the connection has failed.
 bool Conn::end_encoding() noexcept {
-  ConnFilters& filters = *filters_;
+  ConnFilters& filters = *this->filters();
   const bool all_encoded = queue_.empty() && posted_bytes_.load(std::memory_order_relaxed) == 0 &&
                            (!in_event_ || host_.event_output().size() == 0);
   if (filters.encode_ended || !all_encoded || write_shut_ || write_broken_) {
@@ -211,7 +211,7 @@ bool Conn::end_encoding() noexcept {
 
 // Bytes are missing in our stream from here on, so its end must not look like one.
 void Conn::encoding_failed() noexcept {
-  const FilterFailure& failure = filters_->chain.failure(Direction::kEncode);
+  const FilterFailure& failure = filters()->chain.failure(Direction::kEncode);
   reset_at_close(fd());
   forget_orderly_cause();
   if (cause_.reason == 0) {
@@ -222,14 +222,14 @@ void Conn::encoding_failed() noexcept {
 }
 
 bool Conn::encoding_has_failed() const noexcept {
-  return filters_ != nullptr && filters_->chain.failed(Direction::kEncode);
+  return filters() != nullptr && filters()->chain.failed(Direction::kEncode);
 }
 
 // Nobody will take it any more.
 void Conn::drop_encoded() noexcept {
-  if (filters_ == nullptr) return;
-  unsent_bytes_ += filters_->encoded.bytes();
-  filters_->encoded.clear(host_.blocks());
+  if (filters() == nullptr) return;
+  unsent_bytes_ += filters()->encoded.bytes();
+  filters()->encoded.clear(host_.blocks());
 }
 
 }  // namespace tcpkit

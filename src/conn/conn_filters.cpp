@@ -42,10 +42,10 @@ ByteView view_of(Block& block) noexcept {
 // ---- Adding filters ----
 
 bool Conn::make_filters() noexcept {
-  if (filters_ != nullptr) return true;
-  if (host_.filter_buffers() == nullptr) return false;
-  filters_.reset(new (std::nothrow) ConnFilters(host_.config().flow.max_buffered_bytes));
-  return filters_ != nullptr;
+  if (filters() != nullptr) return true;
+  if (host_.filter_buffers() == nullptr || make_extras() == nullptr) return false;
+  extras()->filters.reset(new (std::nothrow) ConnFilters(host_.config().flow.max_buffered_bytes));
+  return filters() != nullptr;
 }
 
 // Those of the server, before the user gets to know the connection. False: it ends instead.
@@ -57,7 +57,7 @@ bool Conn::install_filters() noexcept {
     return false;
   }
   for (const std::unique_ptr<const FilterSpec>& spec : specs) {
-    const Status status = filters_->chain.add(*spec);
+    const Status status = filters()->chain.add(*spec);
     if (status == TCPKIT_OK) continue;
     tell_filter_failure({status, false, spec->table().name, "state_create"});
     fail_now({TCPKIT_CLOSE_FILTER_ERROR, status, 0});
@@ -70,7 +70,7 @@ bool Conn::install_filters() noexcept {
 
 Status Conn::add_filter(std::unique_ptr<const FilterSpec> spec) noexcept {
   if (is_closed() || write_broken_) return fail(TCPKIT_E_CLOSED, "conn: it is closing or closed");
-  if (flushing_ || (filters_ != nullptr && filters_->chain.is_running())) {
+  if (flushing_ || (filters() != nullptr && filters()->chain.is_running())) {
     return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: a filter or a free function of it is running");
   }
   if (detached() != nullptr) {
@@ -80,10 +80,10 @@ Status Conn::add_filter(std::unique_ptr<const FilterSpec> spec) noexcept {
   // The new stage must not see what was sent before it, so that is encoded first.
   const Status status = encode_all();
   if (status != TCPKIT_OK) return status;
-  const size_t stage = filters_->chain.size();
-  const Status added = filters_->chain.add(spec);
+  const size_t stage = filters()->chain.size();
+  const Status added = filters()->chain.add(spec);
   if (added != TCPKIT_OK) return added;
-  if ((pauses_ & kPausedByNewFilters) == 0) filters_->first_new_stage = stage;
+  if ((pauses_ & kPausedByNewFilters) == 0) filters()->first_new_stage = stage;
   pauses_ |= kPausedByNewFilters;
   touch();
   return TCPKIT_OK;
@@ -92,7 +92,7 @@ Status Conn::add_filter(std::unique_ptr<const FilterSpec> spec) noexcept {
 // At the end of the event that added filters: the packet that was in hand is done, and what is kept
 // behind it is for the new ones.
 void Conn::begin_new_filters() noexcept {
-  ConnFilters& filters = *filters_;
+  ConnFilters& filters = *this->filters();
   pauses_ &= static_cast<uint8_t>(~kPausedByNewFilters);
   if (stash_ != nullptr) {
     stash_->kind = static_cast<uint16_t>(filters.first_new_stage);
@@ -120,7 +120,7 @@ void Conn::decode_received(Received& received) {
 
 // Returns what is not decoded: the user paused or closed, or the time is over.
 ByteView Conn::decode_and_deliver(Received& received, ByteView bytes, size_t first_stage) {
-  ConnFilters& filters = *filters_;
+  ConnFilters& filters = *this->filters();
   FilterBuffer& decoded = host_.filter_buffers()->decoded;
   bool sound = true;
   while (sound && !bytes.empty() && may_deliver()) {
@@ -159,7 +159,7 @@ void Conn::deliver_decoded(Received& received, FilterBuffer& decoded) {
   }
   has_undelivered_ = false;
   deliver(received);
-  filters_->stash_waits = has_undelivered_;
+  filters()->stash_waits = has_undelivered_;
 }
 
 void Conn::keep_undecoded(ByteView bytes) noexcept {
@@ -167,13 +167,13 @@ void Conn::keep_undecoded(ByteView bytes) noexcept {
   if (block == nullptr) return;
   std::memcpy(block->bytes(), bytes.data(), bytes.size());
   block->end = static_cast<uint32_t>(bytes.size());
-  block->next = filters_->undecoded;
-  filters_->undecoded = block;
+  block->next = filters()->undecoded;
+  filters()->undecoded = block;
 }
 
 // What waited, at the end of a turn.
 void Conn::deliver_kept_decoded() {
-  ConnFilters& filters = *filters_;
+  ConnFilters& filters = *this->filters();
   Received received{Quantum(host_.config().read_quantum_ns), {}};
   if (filters.stash_waits) {
     received.bytes = view_of(*stash_);
@@ -195,7 +195,7 @@ void Conn::deliver_kept_decoded() {
 // Whether something waits, and who goes on with it. A failure is told when all is delivered that
 // was decoded before it.
 void Conn::settle_decoding() noexcept {
-  ConnFilters& filters = *filters_;
+  ConnFilters& filters = *this->filters();
   if (state() != ConnState::kOpen) return;
   const bool failed = filters.chain.failed(Direction::kDecode);
   if (failed) drop_undecoded();
@@ -208,9 +208,9 @@ void Conn::settle_decoding() noexcept {
 }
 
 void Conn::drop_undecoded() noexcept {
-  while (filters_->undecoded != nullptr) {
-    Block* const block = filters_->undecoded;
-    filters_->undecoded = block->next;
+  while (filters()->undecoded != nullptr) {
+    Block* const block = filters()->undecoded;
+    filters()->undecoded = block->next;
     give_back_kept(block);
   }
 }
@@ -218,7 +218,7 @@ void Conn::drop_undecoded() noexcept {
 // At the end of the stream: what the filters have kept back. False if the end cannot be told now,
 // or not as an orderly one; it will be met again where something has to be delivered first.
 bool Conn::end_decoding() {
-  ConnFilters& filters = *filters_;
+  ConnFilters& filters = *this->filters();
   if (!filters.decode_ended) {
     filters.decode_ended = true;
     FilterBuffer& decoded = host_.filter_buffers()->decoded;
@@ -236,16 +236,16 @@ bool Conn::end_decoding() {
 // ---- Failures ----
 
 void Conn::decoding_failed() noexcept {
-  const FilterFailure& failure = filters_->chain.failure(Direction::kDecode);
+  const FilterFailure& failure = filters()->chain.failure(Direction::kDecode);
   if (failure.threw) return callback_threw();
   tell_filter_failure(failure);
   begin_close({TCPKIT_CLOSE_FILTER_ERROR, failure.status, 0});
 }
 
 void Conn::tell_filter_failure(const FilterFailure& failure) noexcept {
-  char* const detail = filters_->detail;
+  char* const detail = filters()->detail;
   if (detail[0] != '\0') return;
-  std::snprintf(detail, sizeof filters_->detail, "filter %s: %s: %s", failure.filter, failure.step,
+  std::snprintf(detail, sizeof filters()->detail, "filter %s: %s: %s", failure.filter, failure.step,
                 status_text(failure.status));
   host_.own_counters().filter_errors.add(1);
   host_.config().log.write(TCPKIT_LOG_INFO, "connection %llu is closed: %s",
@@ -253,15 +253,15 @@ void Conn::tell_filter_failure(const FilterFailure& failure) noexcept {
 }
 
 const char* Conn::filter_detail() const noexcept {
-  const bool failed = filters_ != nullptr && cause_.reason == TCPKIT_CLOSE_FILTER_ERROR;
-  return failed ? filters_->detail : nullptr;
+  const bool failed = filters() != nullptr && cause_.reason == TCPKIT_CLOSE_FILTER_ERROR;
+  return failed ? filters()->detail : nullptr;
 }
 
 // Before the close handlers.
 void Conn::end_filters() noexcept {
-  if (filters_ == nullptr) return;
+  if (filters() == nullptr) return;
   drop_undecoded();
-  filters_->chain.end();
+  filters()->chain.end();
 }
 
 }  // namespace tcpkit

@@ -20,7 +20,7 @@ namespace tcpkit {
 // ---- Scopes ----
 
 FrameScope* Conn::find_scope(const ConnGroup* group) const noexcept {
-  FrameScope* scope = first_scope_;
+  FrameScope* scope = extras() == nullptr ? nullptr : extras()->first_scope;
   while (scope != nullptr && scope->group.get() != group) scope = scope->next;
   return scope;
 }
@@ -28,16 +28,17 @@ FrameScope* Conn::find_scope(const ConnGroup* group) const noexcept {
 FrameScope* Conn::take_scope(ConnGroup* group) noexcept {
   if (state() == ConnState::kClosed) return nullptr;
   if (FrameScope* found = find_scope(group)) return found;
+  if (make_extras() == nullptr) return nullptr;
   auto* scope = new (std::nothrow) FrameScope(*this, Ref<ConnGroup>::share(group));
   if (scope == nullptr) return nullptr;
-  scope->next = first_scope_;
-  return first_scope_ = scope;
+  scope->next = extras()->first_scope;
+  return extras()->first_scope = scope;
 }
 
 // One whose frames still wait is left; another look will find it.
 void Conn::give_back_scope(FrameScope& scope) noexcept {
   if (scope.is_member() || scope.backlog.frames > 0 || scope.pins > 0) return;
-  FrameScope** link = &first_scope_;
+  FrameScope** link = &extras()->first_scope;
   while (*link != &scope) link = &(*link)->next;
   *link = scope.next;
   delete &scope;
@@ -45,9 +46,11 @@ void Conn::give_back_scope(FrameScope& scope) noexcept {
 
 // After the queue was cleared.
 void Conn::end_scopes() noexcept {
-  while (first_scope_ != nullptr) {
-    const std::unique_ptr<FrameScope> scope(first_scope_);
-    first_scope_ = scope->next;
+  if (extras() == nullptr) return;
+  FrameScope*& first = extras()->first_scope;
+  while (first != nullptr) {
+    const std::unique_ptr<FrameScope> scope(first);
+    first = scope->next;
     if (scope->is_member()) scope->group->drop_member(*scope);
   }
 }

@@ -97,14 +97,15 @@ bool Conn::keep_proxy_header(const ProxyHeader& header) noexcept {
     std::memcpy(info->tlv_bytes.get(), header.tlvs.data(), header.tlvs.size());
     info->tlvs = {info->tlv_bytes.get(), header.tlvs.size()};
   }
-  proxy_.store(info.release(), std::memory_order_release);
+  if (make_extras() == nullptr) return false;
+  extras()->proxy.store(info.release(), std::memory_order_release);
   return true;
 }
 
 // The limits by address are for those behind the proxy.
 bool Conn::admit_proxied() noexcept {
   const ConnConfig& config = host_.config();
-  const ProxyInfo& info = *proxy_.load(std::memory_order_relaxed);
+  const ProxyInfo& info = *proxy();
   if (config.admission == nullptr || !info.source.has_ip()) return true;
   const Admitted admitted =
       config.admission->enter(info.source, host_.loop().turn_ms(), Admission::Token::kTaken);
@@ -121,7 +122,7 @@ bool Conn::admit_proxied() noexcept {
 
 // The address that Admission counts for this connection.
 PeerAddress Conn::counted_peer() const noexcept {
-  const ProxyInfo* info = proxy_.load(std::memory_order_relaxed);
+  const ProxyInfo* info = proxy();
   if (info != nullptr && info->is_counted) return info->source;
   return host_.config().counted_peer(peer_);
 }
@@ -173,12 +174,12 @@ void Conn::proxy_failed(tcpkit_close_reason reason, const char* why) noexcept {
 }
 
 std::string Conn::proxy_address() const {
-  const ProxyInfo* info = proxy_.load(std::memory_order_acquire);
+  const ProxyInfo* info = proxy();
   return info == nullptr || info->family == ProxyFamily::kLocal ? std::string() : peer_.text();
 }
 
 bool Conn::find_tlv(uint8_t type, ByteView& value) const noexcept {
-  const ProxyInfo* info = proxy_.load(std::memory_order_relaxed);
+  const ProxyInfo* info = proxy();
   return info != nullptr && find_proxy_tlv(info->tlvs, type, value);
 }
 

@@ -89,7 +89,7 @@ void Conn::read_ready() {
   if (prelude_ == Prelude::kHandshake) return read_handshake();
   Received received{Quantum(host_.config().read_quantum_ns), {}};
   while (may_deliver() && !has_undelivered_ && receive_into(received)) {
-    filters_ == nullptr ? deliver(received) : decode_received(received);
+    filters() == nullptr ? deliver(received) : decode_received(received);
     if (!received.filled || received.quantum.over()) break;
   }
   if (received.ended) return end_of_stream();
@@ -121,7 +121,7 @@ bool Conn::receive_into(Received& received) noexcept {
 
 void Conn::begin_receiving(Received& received) noexcept {
   received.in_stash =
-      stash_ != nullptr && stash_->size() > LoopHost::kFrontBytes && filters_ == nullptr;
+      stash_ != nullptr && stash_->size() > LoopHost::kFrontBytes && filters() == nullptr;
   received.fresh = !owes_bytes();
 }
 
@@ -139,7 +139,7 @@ void Conn::join_received(Received& received, size_t bytes) noexcept {
     return;
   }
   uint8_t* const buffer = host_.read_buffer();
-  const size_t kept = stash_ == nullptr || filters_ != nullptr ? 0 : stash_->size();
+  const size_t kept = stash_ == nullptr || filters() != nullptr ? 0 : stash_->size();
   if (kept > 0) {
     std::memcpy(buffer - kept, stash_->data(), kept);
     drop_stash();
@@ -358,7 +358,7 @@ void Conn::continue_delivery() noexcept {
 
 void Conn::deliver_kept() {
   has_undelivered_ = false;
-  if (filters_ != nullptr) return deliver_kept_decoded();
+  if (filters() != nullptr) return deliver_kept_decoded();
   Received received{
       Quantum(host_.config().read_quantum_ns), {stash_->data(), stash_->size()}, true};
   deliver(received);
@@ -389,7 +389,7 @@ void Conn::end_of_stream() {
     peer_ended_ = true;
     return begin_close({TCPKIT_CLOSE_TLS_TRUNCATED, TCPKIT_E_TLS_TRUNCATED, 0});
   }
-  if (filters_ != nullptr && !end_decoding()) return;
+  if (filters() != nullptr && !end_decoding()) return;
   peer_ended_ = true;
   if (stash_ != nullptr) deliver_tail();
   if (config.handlers.on_end != nullptr && state() == ConnState::kOpen) {

@@ -11,8 +11,9 @@ namespace tcpkit {
 bool Conn::make_strand() noexcept {
   const ConnConfig& config = host_.config();
   if (config.work_runner == nullptr) return true;
+  if (make_extras() == nullptr) return false;
   auto* made = new (std::nothrow) Strand(*this, *config.work_runner);
-  off_loop_.store(made, std::memory_order_release);
+  extras()->off_loop.store(made, std::memory_order_release);
   return made != nullptr;
 }
 

@@ -172,7 +172,7 @@ Status Conn::start_tls(const Ref<TlsCredentials>& credentials, tcpkit_tls_role r
   if (tls_ != nullptr) return fail(TCPKIT_E_INVALID_ARGUMENT, "conn: it speaks TLS already");
   if (lent_) return fail(TCPKIT_E_NOT_SUPPORTED, "conn: it is detached");
   if (has_output() && !waits_writable_) flush_output();
-  const Status encoded = filters_ == nullptr ? TCPKIT_OK : encode_all();
+  const Status encoded = filters() == nullptr ? TCPKIT_OK : encode_all();
   if (encoded != TCPKIT_OK) return encoded;
   const Status status = begin_handshake(credentials, role, host);
   if (status != TCPKIT_OK || state() != ConnState::kOpen) return status;
@@ -244,7 +244,7 @@ void Conn::finish_handshake() {
     }
   }
   if (opened && state() == ConnState::kOpen) {
-    if (filters_ != nullptr) {
+    if (filters() != nullptr) {
       decode_received(received);
     } else if (may_deliver()) {
       deliver(received);

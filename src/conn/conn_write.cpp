@@ -177,7 +177,7 @@ void Conn::count_packets_written(size_t packets) noexcept {
 Status Conn::send_here(std::span<const ByteView> pieces, size_t total_bytes) noexcept {
   const Status room = admit(total_bytes);
   if (room != TCPKIT_OK) return room;
-  if (total_bytes >= kWriteThroughBytes && !waits_writable_ && filters_ == nullptr) {
+  if (total_bytes >= kWriteThroughBytes && !waits_writable_ && filters() == nullptr) {
     write_through(pieces, total_bytes);
     touch();
     return note_level();
@@ -281,7 +281,7 @@ void Conn::flush_output() noexcept {
 
 void Conn::write_all_output() noexcept {
   flushing_ = true;
-  if (filters_ != nullptr) [[unlikely]] {
+  if (filters() != nullptr) [[unlikely]] {
     write_filtered();
   } else if (tls_ == nullptr || may_seal()) {
     if (in_event_) write_event_output();

@@ -187,9 +187,9 @@ class Detached final : public OffLoop, public Task {
 };
 
 inline Detached* Conn::detached() const noexcept {
-  OffLoop* const off_loop = off_loop_.load(std::memory_order_acquire);
-  const bool is_detached = off_loop != nullptr && off_loop->kind == OffLoop::Kind::kDetached;
-  return is_detached ? static_cast<Detached*>(off_loop) : nullptr;
+  OffLoop* const found = off_loop();
+  const bool is_detached = found != nullptr && found->kind == OffLoop::Kind::kDetached;
+  return is_detached ? static_cast<Detached*>(found) : nullptr;
 }
 
 }  // namespace tcpkit

@@ -97,9 +97,9 @@ class Strand final : public OffLoop, public Task {
 };
 
 inline Strand* Conn::strand() const noexcept {
-  OffLoop* const off_loop = off_loop_.load(std::memory_order_acquire);
-  const bool is_strand = off_loop != nullptr && off_loop->kind == OffLoop::Kind::kStrand;
-  return is_strand ? static_cast<Strand*>(off_loop) : nullptr;
+  OffLoop* const found = off_loop();
+  const bool is_strand = found != nullptr && found->kind == OffLoop::Kind::kStrand;
+  return is_strand ? static_cast<Strand*>(found) : nullptr;
 }
 
 }  // namespace tcpkit
