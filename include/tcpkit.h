@@ -1833,7 +1833,9 @@ TCPKIT_API void tcpkit_client_free(tcpkit_client *client);
 TCPKIT_API tcpkit_status tcpkit_client_connect(tcpkit_client *client, const char *address);
 
 /** Connects like tcpkit_client_connect and waits until that has succeeded, after on_open, or failed
- *  for the last time. out_conn, which may be NULL, is retained for the caller. Returns what
+ *  for the last time. out_conn, which may be NULL, is retained for the caller. If the client has
+ *  neither on_data nor on_packet, the connection is detached, and the caller drives it with the
+ *  blocking calls (tcpkit_conn_read and the others) until tcpkit_conn_close. Returns what
  *  tcpkit_client_connect does, the status of the failure, whose message names the address, what was
  *  tried and the cause, or TCPKIT_E_WRONG_THREAD on the loop of the client.
  *  Thread: any but its loop. Since: 0.4. */
@@ -2055,8 +2057,9 @@ TCPKIT_API tcpkit_status tcpkit_conn_post(tcpkit_conn *conn, tcpkit_conn_fn task
 
 /* ---- Blocking calls ------------------------------------------------------------------------ */
 
-/* A connection can be driven by a thread of its own: on_connection gets it on a handler thread, or
- * tcpkit_conn_detach takes it from its loop for a thread of yours. Then one thread at a time reads
+/* A connection can be driven by a thread of its own: on_connection gets it on a handler thread,
+ * tcpkit_client_dial gives it to the caller, or tcpkit_conn_detach takes it from its loop for a thread
+ * of yours. Then one thread at a time reads
  * from it and one at a time writes to it, the same or another, with the calls below; they wait. All
  * other calls work as before, sends too: what was sent before a write leaves before it, and no two
  * interleave. While it is detached, idle_timeout_ms, read_timeout_ms and write_timeout_ms count only
