@@ -2167,6 +2167,19 @@ TCPKIT_API tcpkit_status tcpkit_conn_set_deadline(tcpkit_conn *conn, tcpkit_time
  *  Thread: any. Since: 0.4. */
 TCPKIT_API tcpkit_status tcpkit_conn_cancel(tcpkit_conn *conn);
 
+/** Reader of the values that the peer of a detached connection sends; each read waits with
+ *  tcpkit_conn_read for what its value needs, and its failure stays, also TCPKIT_E_TIMED_OUT. Other
+ *  reading calls go on behind the last value. conn is borrowed. If it is NULL the status of the reader
+ *  is TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any; reads: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_reader tcpkit_reader_over_conn(tcpkit_conn *conn);
+
+/** Writer of values to the peer of a detached connection: each is one tcpkit_conn_write, so gather
+ *  many small ones in memory. conn is borrowed, and there is nothing to free. If it is NULL the status
+ *  of the writer is TCPKIT_E_INVALID_ARGUMENT.
+ *  Thread: any; writes: any but the loop. Since: 0.4. */
+TCPKIT_API tcpkit_writer tcpkit_writer_over_conn(tcpkit_conn *conn);
+
 /* ---- Groups -------------------------------------------------------------------------------- */
 
 /** What happens to the next frame of a broadcast for a target that is behind. */

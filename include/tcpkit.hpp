@@ -662,6 +662,8 @@ using Box = std::unique_ptr<void, void (*)(void *)>;
 
 }  // namespace detail
 
+class ConnRef;
+
 // Reads values from memory or from a stream. Each read returns the value, and zero or nothing once
 // a read has failed, so a packet is read in one go and status() is looked at once:
 //   tcpkit::Reader in(packet);
@@ -687,6 +689,8 @@ class Reader {
     reader.box_ = std::move(box);
     return reader;
   }
+  // Of a detached connection, which is borrowed; the reads wait.
+  static inline Reader of_conn(ConnRef conn, tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN);
 
   // The first failure; it stays.
   [[nodiscard]] Status status() const noexcept { return raw_.status; }
@@ -784,6 +788,8 @@ class Writer {
     writer.box_ = std::move(box);
     return writer;
   }
+  // To a detached connection, which is borrowed; the writes wait.
+  static inline Writer to_conn(ConnRef conn, tcpkit_byte_order byte_order = TCPKIT_BIG_ENDIAN);
   Writer(Writer &&other) noexcept
       : raw_(std::exchange(other.raw_, TCPKIT_WRITER_INIT)), box_(std::move(other.box_)) {}
   Writer &operator=(Writer &&other) noexcept {
@@ -1372,6 +1378,20 @@ class ConnRef : public ConnCalls<ConnRef> {
  private:
   tcpkit_conn *conn_;
 };
+
+inline Reader Reader::of_conn(ConnRef conn, tcpkit_byte_order byte_order) {
+  Reader reader(Bytes{}, byte_order);
+  reader.raw_ = tcpkit_reader_over_conn(conn.get());
+  reader.raw_.byte_order = byte_order;
+  return reader;
+}
+
+inline Writer Writer::to_conn(ConnRef conn, tcpkit_byte_order byte_order) {
+  Writer writer(byte_order);
+  writer.raw_ = tcpkit_writer_over_conn(conn.get());
+  writer.raw_.byte_order = byte_order;
+  return writer;
+}
 
 // A retained connection. Copies refer to the same one; the handle stays valid after it has ended,
 // and its calls then answer TCPKIT_E_CLOSED.

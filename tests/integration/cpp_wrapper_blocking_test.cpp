@@ -47,6 +47,24 @@ TEST(CppBlocking, EveryReadHasItsCall) {
   EXPECT_EQ((std::vector<std::string>{"abc", "one", "two"}), read.wait_for(3));
 }
 
+TEST(CppBlocking, ValuesAreReadFromAndWrittenToTheConnection) {
+  tcpkit::Server server{tcpkit::ServerOptions{}};
+  server.on_blocking_connection([](tcpkit::ConnRef conn) {
+    tcpkit::Reader in = tcpkit::Reader::of_conn(conn);
+    tcpkit::Writer out = tcpkit::Writer::to_conn(conn, TCPKIT_LITTLE_ENDIAN);
+    for (std::int16_t value = in.read_int16(); in.ok(); value = in.read_int16()) {
+      out.write_int16(value);
+    }
+    EXPECT_EQ(TCPKIT_E_END, in.status().code());
+    EXPECT_TRUE(out.ok());
+  });
+  Client client(start_on_free_port(server));
+  client.send("abcd");
+  EXPECT_EQ("badc", client.receive(4));
+  client.end_stream();
+  EXPECT_TRUE(client.sees_end());
+}
+
 TEST(CppBlocking, DeadlineAndCancelAreStatuses) {
   Mailbox<tcpkit_status> ended;
   tcpkit::Server server{tcpkit::ServerOptions{}};
