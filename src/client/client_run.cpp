@@ -1,4 +1,5 @@
-// A client that is run as a service: who waits for the end of what a connect has begun, and ends it.
+// A client that is run as a service: who waits for the end of what a connect has begun, and ends
+// it.
 #include <utility>
 
 #include "client/client.h"
@@ -30,9 +31,8 @@ void Client::end_run(const RunObserver& observer, RunEnd how) noexcept {
 
 void Client::settle_run(const RunObserver& observer) noexcept {
   Lock lock(mutex_);
-  changed_.wait(lock, [&] {
-    return observer_ != &observer && !close_run_posted_ && !stop_run_posted_;
-  });
+  changed_.wait(lock,
+                [&] { return observer_ != &observer && !close_run_posted_ && !stop_run_posted_; });
 }
 
 // The flags are taken back first: then job_done() may wake whoever waits for them.

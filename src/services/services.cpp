@@ -1,5 +1,5 @@
-// The control of services that run together: a small loop on the thread of the caller, which hears of
-// signals and of ends, and tells the others.
+// The control of services that run together: a small loop on the thread of the caller, which hears
+// of signals and of ends, and tells the others.
 #include "services/services.h"
 
 #include <memory>
