@@ -1863,6 +1863,59 @@ TCPKIT_API tcpkit_status tcpkit_client_metrics(const tcpkit_client *client,
  *  Thread: any. Since: 0.4. */
 TCPKIT_API tcpkit_loop *tcpkit_client_loop(tcpkit_client *client);
 
+/* ---- Services ------------------------------------------------------------------------------ */
+
+/** One of those that tcpkit_run_services runs: either a server, or a client with its address. */
+typedef struct tcpkit_service {
+  uint32_t struct_size; /* the same in all elements of an array */
+  uint32_t reserved;    /* zero */
+  tcpkit_server *server;
+  tcpkit_client *client;
+  const char *address; /* of client, as for tcpkit_client_connect; borrowed during the call */
+} tcpkit_service;
+#define TCPKIT_SERVICE_INIT \
+  { sizeof(tcpkit_service), 0, NULL, NULL, NULL }
+
+/** Sets up a service like TCPKIT_SERVICE_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_service_init(tcpkit_service *service);
+
+/** Settings of tcpkit_run_services; zero means the default. */
+typedef struct tcpkit_run_options {
+  uint32_t struct_size;
+  /** default on: SIGINT and SIGTERM end all, in order; a second one at once; off: no signal is
+   *  touched */
+  tcpkit_switch handle_signals;
+  /** for the gentle end: then servers reset what is open, and clients what is not sent; default
+   *  10000; TCPKIT_UNLIMITED: never */
+  uint64_t drain_timeout_ms;
+} tcpkit_run_options;
+#define TCPKIT_RUN_OPTIONS_INIT \
+  { sizeof(tcpkit_run_options), 0, 0 }
+
+/** Sets up options like TCPKIT_RUN_OPTIONS_INIT does. NULL is ignored.
+ *  Thread: any. Since: 0.4. */
+TCPKIT_API void tcpkit_run_options_init(tcpkit_run_options *options);
+
+/** Starts servers, and connects clients, in their order, and waits on this thread until a signal
+ *  (then all end gently: servers drain, clients close), the first error (all others end in the same
+ *  way), or until all have ended by themselves: a server that somebody stopped, a client that was
+ *  closed, whose loop was stopped, or whose connection ended in order, and that was not connected
+ *  again in its last callback.
+ *  Returns after the last callback; nothing given may be freed before. options may be NULL, as may
+ *  services if service_count is 0.
+ *
+ *  Returns TCPKIT_OK, or the first error, whose message begins with the service ("services[1]: "):
+ *  what tcpkit_server_start or tcpkit_client_connect returned, and then those started before were
+ *  stopped in reverse order (one with TCPKIT_E_ALREADY_RUNNING is left alone); TCPKIT_E_NOT_RUNNING
+ *  for a client on a loop that was not started; the status of the last on_connect_failed of a
+ *  client; or that of a connection that was lost and is not made again. Before anything is started
+ *  it returns TCPKIT_E_WRONG_THREAD in a callback of one of them, TCPKIT_E_INVALID_ARGUMENT,
+ *  TCPKIT_E_STRUCT_SIZE, TCPKIT_E_NO_MEMORY, TCPKIT_E_TOO_MANY_FILES or TCPKIT_E_IO.
+ *  Thread: any but the loops of the services. Since: 0.4. */
+TCPKIT_API tcpkit_status tcpkit_run_services(const tcpkit_service *services, size_t service_count,
+                                             const tcpkit_run_options *options);
+
 /* ---- Connection ---------------------------------------------------------------------------- */
 
 /** Adds a reference and returns conn: the handle stays valid after its callbacks, until

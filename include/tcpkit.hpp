@@ -2474,6 +2474,53 @@ class Loop {
 };
 static_assert(sizeof(Loop) == sizeof(void *), "an owner is one pointer");
 
+// ---- Services ----------------------------------------------------------------------------------
+//
+//   tcpkit::run_services({&server, &admin, {&client, "tcp://127.0.0.1:7000"}});
+
+// One of those that run_services runs. It borrows the server or client, and owns the address.
+class Service {
+ public:
+  Service(const Server *server) : server_(server->get()) {}
+  Service(ServerRef server) noexcept : server_(server.get()) {}
+  Service(const Client *client, std::string address)
+      : client_(client->get()), address_(std::move(address)) {}
+  Service(ClientRef client, std::string address) noexcept
+      : client_(client.get()), address_(std::move(address)) {}
+
+  // Borrowed from this.
+  [[nodiscard]] tcpkit_service raw() const noexcept {
+    tcpkit_service service = TCPKIT_SERVICE_INIT;
+    service.server = server_;
+    service.client = client_;
+    if (client_ != nullptr) service.address = address_.c_str();
+    return service;
+  }
+
+ private:
+  tcpkit_server *server_ = nullptr;
+  tcpkit_client *client_ = nullptr;
+  std::string address_;
+};
+
+struct RunOptions {
+  tcpkit_switch handle_signals = TCPKIT_DEFAULT;
+  std::uint64_t drain_timeout_ms = 0;
+};
+
+// Runs them until a signal, the first error, which is thrown, or the end of them all; see
+// tcpkit_run_services.
+inline void run_services(const std::vector<Service> &services,
+                         const RunOptions &options = RunOptions()) {
+  std::vector<tcpkit_service> raw;
+  raw.reserve(services.size());
+  for (const Service &service : services) raw.push_back(service.raw());
+  tcpkit_run_options raw_options = TCPKIT_RUN_OPTIONS_INIT;
+  raw_options.handle_signals = options.handle_signals;
+  raw_options.drain_timeout_ms = options.drain_timeout_ms;
+  Status(tcpkit_run_services(raw.data(), raw.size(), &raw_options)).or_throw();
+}
+
 #if defined(TCPKIT_HPP_COROUTINES)
 
 // ---- Coroutines (C++20) ------------------------------------------------------------------------

@@ -27,6 +27,7 @@ ROOMS = {
     "client": UP_TO_CONN,
     "broadcast": UP_TO_CONN,
     "events": UP_TO_CONN,
+    "services": UP_TO_CONN | {"strategy", "server", "client"},
 }
 ROOMS["api"] = set(ROOMS)
 

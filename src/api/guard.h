@@ -74,6 +74,10 @@ template <>
 inline constexpr uint32_t kFrozenSize<tcpkit_client_options> = 384;
 template <>
 inline constexpr uint32_t kFrozenSize<tcpkit_loop_options> = 40;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_service> = 32;
+template <>
+inline constexpr uint32_t kFrozenSize<tcpkit_run_options> = 16;
 
 // Copies a caller's struct over copy, which holds the INIT values: what struct_size does not cover
 // keeps them.

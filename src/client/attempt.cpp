@@ -271,6 +271,7 @@ void Client::finish_series(const ConnectFailure* failure) noexcept {
   if (failure != nullptr) {
     if (!silent) report(config_->handlers.on_connect_failed, *failure, TCPKIT_UNLIMITED);
     tell_dialler(wait, failure);
+    tell_observer(*failure);
   }
   if (is_going_away()) leave_when_idle();
 }
@@ -343,7 +344,7 @@ void Client::conn_ending() noexcept {
 }
 
 void Client::conn_ended(const tcpkit_close_info& info) noexcept {
-  if (!will_follow_) return;
+  if (!will_follow_ && info.status == TCPKIT_OK) return;
   failure_ = {info.status, info.sys_errno, info.tls_alert, {}};
   set_message(failure_, [&] {
     return "lost the connection to \"" + address_text_ +
@@ -369,6 +370,7 @@ void Client::conn_gone() noexcept {
     const Lock lock(mutex_);
     busy_ = false;
   }
+  tell_observer(failure);
   if (is_going_away()) leave_when_idle();
 }
 

@@ -1,7 +1,6 @@
 // What any thread may ask of a client, and its end.
 #include "client/client.h"
 
-#include <cstdio>
 #include <cstring>
 #include <new>
 
@@ -62,7 +61,7 @@ Status Client::check_address(const char* text, tcpkit_address& address) const no
       text);
 }
 
-Status Client::begin_series(const char* text, DialWait* wait) {
+Status Client::begin_series(const char* text, DialWait* wait, RunObserver* observer) {
   tcpkit_address address = TCPKIT_ADDRESS_INIT;
   const Status status = check_address(text, address);
   if (status != TCPKIT_OK) return status;
@@ -71,13 +70,16 @@ Status Client::begin_series(const char* text, DialWait* wait) {
   auto job = std::make_unique<ConnectJob>(*this, address, text, std::move(name));
   const Lock lock(mutex_);
   if (freed_ != Freed::kNo) return fail(TCPKIT_E_NOT_RUNNING, "client: it was freed");
-  if (busy_) {
+  if (busy_ || (observer != nullptr && is_observed())) {
     return fail(TCPKIT_E_ALREADY_RUNNING, "client: it is connected or connecting already");
   }
   if (!post_job(*job)) return not_running();
   (void)job.release();
   busy_ = true;
   dial_wait_ = wait;
+  if (observer == nullptr) return TCPKIT_OK;
+  observer_ = observer;
+  is_run_ending_ = false;
   return TCPKIT_OK;
 }
 
@@ -99,7 +101,12 @@ void Client::job_done() noexcept {
 }
 
 Status Client::connect(const char* address) {
-  return begin_series(address, nullptr);
+  return begin_series(address, nullptr, nullptr);
+}
+
+Status Client::connect(const char* address, RunObserver& observer) {
+  if (!loop_has_begun()) return not_running();
+  return begin_series(address, nullptr, &observer);
 }
 
 bool Client::loop_has_begun() const noexcept {
@@ -113,7 +120,7 @@ Status Client::dial(const char* address, Ref<Conn>& dialled) {
   }
   if (!loop_has_begun()) return not_running();
   DialWait wait;
-  Status status = begin_series(address, &wait);
+  Status status = begin_series(address, &wait, nullptr);
   if (status != TCPKIT_OK) return status;
   {
     Lock lock(mutex_);
@@ -131,10 +138,7 @@ void Client::tell_dialler(DialWait* wait, const ConnectFailure* failure) noexcep
   if (wait == nullptr) return;
   const Lock lock(mutex_);
   if (failure != nullptr) {
-    wait->failure.status = failure->status;
-    wait->failure.error_number = failure->error_number;
-    std::snprintf(wait->failure.message, sizeof wait->failure.message, "%s",
-                  failure->message.c_str());
+    wait->failure = last_error_of(*failure);
   } else {
     wait->conn = conn_;
   }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "base/run_observer.h"
 #include "base/user_data.h"
 #include "client/backoff.h"
 #include "client/proxy_sending.h"
@@ -41,6 +43,14 @@ struct ConnectFailure {
   std::string message;
 };
 
+inline LastError last_error_of(const ConnectFailure& failure) noexcept {
+  LastError error{failure.status, failure.error_number, {0}};
+  const bool has_message = !failure.message.empty();
+  std::snprintf(error.message, sizeof error.message, "%s",
+                has_message ? failure.message.c_str() : status_text(failure.status));
+  return error;
+}
+
 // Home thread: that of its loop, but for the calls marked "any". It is deleted when it was freed,
 // no task of it is on its way, and nothing of it is on the loop.
 class Client final : private LoopTenant,
@@ -66,6 +76,13 @@ class Client final : private LoopTenant,
 
   // Any thread. See tcpkit.h.
   Status connect(const char* address);
+  // The end is told to the observer: when nothing is under way and the user has not begun anew in
+  // the last callback. An observer of a connect that failed is told nothing.
+  Status connect(const char* address, RunObserver& observer);
+  // Begins to end what this observer waits for; nothing if it has ended.
+  void end_run(const RunObserver& observer, RunEnd how) noexcept;
+  // Waits, not on its loop, until the observer was told and nothing of end_run is on its way.
+  void settle_run(const RunObserver& observer) noexcept;
   Status dial(const char* address, Ref<Conn>& dialled);
   Status close();
   Ref<Conn> conn() const noexcept;
@@ -112,7 +129,7 @@ class Client final : private LoopTenant,
   };
 
   // client.cpp
-  Status begin_series(const char* text, DialWait* wait);
+  Status begin_series(const char* text, DialWait* wait, RunObserver* observer);
   Status check_address(const char* text, tcpkit_address& address) const noexcept;
   bool post_job(Task& job) noexcept;
   void job_done() noexcept;
@@ -125,6 +142,14 @@ class Client final : private LoopTenant,
   void shut_down_here() noexcept;
   void leave_here() noexcept;
   void tell_dialler(DialWait* wait, const ConnectFailure* failure) noexcept;
+
+  // client_run.cpp
+  bool is_observed() const noexcept {
+    return observer_ != nullptr || close_run_posted_ || stop_run_posted_;
+  }
+  void tell_observer(const ConnectFailure& failure) noexcept;
+  void close_run_here() noexcept;
+  void stop_run_here() noexcept;
 
   // attempt.cpp
   void connect_here(ConnectJob& job) noexcept;
@@ -181,6 +206,8 @@ class Client final : private LoopTenant,
   const Ref<ConnHost> host_;
   OwnTask shut_down_task_{*this, &Client::shut_down_here};
   OwnTask leave_task_{*this, &Client::leave_here};
+  OwnTask close_run_task_{*this, &Client::close_run_here};
+  OwnTask stop_run_task_{*this, &Client::stop_run_here};
 
   // Home thread.
   Stage stage_ = Stage::kIdle;
@@ -210,6 +237,10 @@ class Client final : private LoopTenant,
   uint32_t jobs_ = 0;           // tasks on their way, and threads in dial()
   uint32_t closes_wanted_ = 0;  // that have not reached the loop
   DialWait* dial_wait_ = nullptr;
+  RunObserver* observer_ = nullptr;  // until it was told
+  bool is_run_ending_ = false;       // what the user begins now is not of the observed run
+  bool close_run_posted_ = false;
+  bool stop_run_posted_ = false;
   Ref<Conn> open_conn_;
 };
 

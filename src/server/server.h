@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/run_observer.h"
 #include "loop/uv_nest.h"
 #include "server/listeners.h"
 #include "server/metrics_tick.h"
@@ -53,11 +54,20 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   size_t listener_count() const noexcept;
   std::string listener_address(size_t index) const;
   Status start();
+  // Its end is told to the observer; run_number is for settle_run. An observer of a start that
+  // failed is told nothing.
+  Status start(RunObserver& observer, uint64_t& run_number);
   Status run();
   Status stop();
   // report may be null.
   Status drain(uint64_t deadline_ms, tcpkit_drain_report* report);
   Status wait();
+  // Begins to end the run of this observer; nothing if it has ended.
+  void end_run(const RunObserver& observer, RunEnd how, uint64_t drain_timeout_ms) noexcept;
+  // Waits, on none of its own threads, until that run is closed up.
+  void settle_run(uint64_t run_number) noexcept;
+  // A loop or a handler thread of it, or in a hook of its strategy.
+  bool on_own_thread() const noexcept;
   bool is_running() const noexcept;
   tcpkit_metrics metrics() const noexcept;
   Ref<Conn> find(uint64_t conn_id) const noexcept;
@@ -107,7 +117,6 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   void join_handlers() noexcept;
   static void on_signal(int signal_number, void* server) noexcept;
   static void* free_elsewhere(void* server) noexcept;
-  bool on_own_thread() const noexcept;
   bool is_over() const noexcept;
   void worker_ended() noexcept override;
   void worker_stopped_accepting() noexcept override;
@@ -146,8 +155,9 @@ class Server final : public WorkerOwner, public MetricsTick::Owner {
   std::condition_variable changed_;
   RunState state_ = RunState::kIdle;
   uint64_t run_number_ = 0;
-  bool run_caller_inside_ = false;  // a thread is in run(), which ends the run itself
-  uint32_t callers_inside_ = 0;     // threads in start, run, stop or wait
+  RunObserver* observer_ = nullptr;  // of the run, until it was told; calls it under mutex_
+  bool run_caller_inside_ = false;   // a thread is in run(), which ends the run itself
+  uint32_t callers_inside_ = 0;      // threads in start, run, stop or wait
   // In a hook of the strategy, which may ask to stop or free the server; 0: none.
   std::atomic<pthread_t> hook_thread_{0};
   // Loops that have not ended. Changed to zero under mutex_ only.

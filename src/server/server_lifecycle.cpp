@@ -1,6 +1,7 @@
 // Start, run, stop, wait and free. A run goes idle -> starting -> running -> ending -> idle. Loops
 // end by themselves once they are told to stop; whoever waits last joins them and closes up.
 #include <new>
+#include <utility>
 
 #include "base/thread.h"
 #include "server/server.h"
@@ -141,6 +142,15 @@ Status Server::start() {
   return begin_start(inside.lock, 0);
 }
 
+Status Server::start(RunObserver& observer, uint64_t& run_number) {
+  Inside inside(*this);
+  const Status status = begin_start(inside.lock, 0);
+  if (status != TCPKIT_OK) return status;
+  observer_ = &observer;
+  run_number = run_number_;
+  return TCPKIT_OK;
+}
+
 Status Server::run() {
   Inside inside(*this);
   Status status = begin_start(inside.lock, 1);
@@ -207,7 +217,10 @@ void Server::worker_ended() noexcept {
   const Lock lock(mutex_);
   config_->handler_threads.remove_one();
   active_workers_.fetch_sub(1, std::memory_order_relaxed);
-  if (is_over()) listeners_.close_all();
+  if (is_over()) {
+    listeners_.close_all();
+    if (observer_ != nullptr) std::exchange(observer_, nullptr)->run_ended({TCPKIT_OK, 0, {0}});
+  }
   const std::lock_guard workers_lock(workers_mutex_);
   if (drain_requested_ && !others_run() && !is_over()) workers_[0]->post_release();
   changed_.notify_all();
@@ -291,6 +304,18 @@ Status Server::wait() {
   changed_.wait(inside.lock, [this] { return state_ != RunState::kStarting; });
   if (state_ != RunState::kIdle) await_end(inside.lock);
   return TCPKIT_OK;
+}
+
+void Server::end_run(const RunObserver& observer, RunEnd how, uint64_t drain_timeout_ms) noexcept {
+  const Lock lock(mutex_);
+  if (observer_ != &observer) return;
+  if (how == RunEnd::kNow) return request_stop();
+  request_drain(drain_timeout_ms);
+}
+
+void Server::settle_run(uint64_t run_number) noexcept {
+  Inside inside(*this);
+  if (state_ != RunState::kIdle && run_number_ == run_number) await_end(inside.lock);
 }
 
 // ---- Freeing ----

@@ -74,4 +74,30 @@ TEST(CppClient, OptionsOfTextAreKept) {
   EXPECT_EQ(tcpkit_client_option_count(), tcpkit::client_option_infos().size());
 }
 
+TEST(CppServices, ThrowTheFirstErrorWhenAllHaveEnded) {
+  tcpkit::Server server;
+  server.listen("tcp://127.0.0.1:0");
+  const tcpkit::Client client;
+  tcpkit::RunOptions options;
+  options.handle_signals = TCPKIT_OFF;
+  try {
+    tcpkit::run_services({&server, {&client, "tcp://127.0.0.1:1"}}, options);
+    FAIL() << "nobody listens there";
+  } catch (const tcpkit::Error& error) {
+    EXPECT_EQ(TCPKIT_E_REFUSED, error.status().code());
+    EXPECT_EQ(0u, std::string(error.what()).find("services[1]: ")) << error.what();
+  }
+  EXPECT_FALSE(server.is_running());
+}
+
+TEST(CppServices, ReturnWhenAllHaveEndedByThemselves) {
+  const EchoServer echo;
+  tcpkit::Client client;
+  client.on_open([](tcpkit::ConnRef conn) { conn.close(); });
+  tcpkit::RunOptions options;
+  options.handle_signals = TCPKIT_OFF;
+  tcpkit::run_services({{client.ref(), echo.server.listener_address()}}, options);
+  EXPECT_FALSE(client.conn());
+}
+
 }  // namespace
