@@ -39,7 +39,7 @@ Task<> serve_one(CoConn conn, const std::string& target) {
     same.notify();
   });
   co_await pump(*upstream, conn);
-  co_await conn.notified();
+  (void)co_await conn.notified();
 }
 
 }  // namespace

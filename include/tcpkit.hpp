@@ -2427,8 +2427,12 @@ class Client : public ClientCalls<Client> {
 #endif
 
   // The C handle, for calls of tcpkit.h.
-  [[nodiscard]] tcpkit_client *get() const { return lazy_->get(); }
-  [[nodiscard]] ClientRef ref() const { return ClientRef(get()); }
+  [[nodiscard]] tcpkit_client *get() const {
+    return lazy_->get();
+  }
+  [[nodiscard]] ClientRef ref() const {
+    return ClientRef(get());
+  }
 
  private:
   std::unique_ptr<detail::LazyClient> lazy_;
@@ -2488,6 +2492,7 @@ static_assert(sizeof(Loop) == sizeof(void *), "an owner is one pointer");
 //    out before the coroutine is resumed, and takes itself out when the frame is destroyed.
 //  - When the connection ends, on_close resumes all that wait, each with its status; whoever awaits
 //    after that is answered at once.
+//  - A dial goes on inside a callback of the new connection, or of its client, on the same loop.
 
 // A value, or the status that says why there is none: true with a value, which * and -> give.
 template <class T>

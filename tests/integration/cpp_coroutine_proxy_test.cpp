@@ -191,7 +191,8 @@ TEST(CppCoroutineProxy, OneConnectionDialsManyTimes) {
     for (int i = 0; i < kDials; ++i) {
       const auto dialled = co_await tcpkit::dial(conn, upstream.address());
       std::array<char, 1> byte;
-      if (dialled && (co_await dialled->write("x")).ok()) good += (co_await dialled->read(byte)).ok();
+      if (dialled && (co_await dialled->write("x")).ok())
+        good += (co_await dialled->read(byte)).ok();
     }
     answered.put(good);
   });
