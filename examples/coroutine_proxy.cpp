@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 #include <tcpkit.hpp>
+#include <utility>
 
 namespace {
 
@@ -47,7 +48,7 @@ Task<> serve_one(CoConn conn, const std::string& target) {
 int main(int argc, char** argv) try {
   const std::string target = argc > 2 ? argv[2] : "tcp://127.0.0.1:8000";
   tcpkit::Server server;
-  server.on_connection([&](CoConn conn) { return serve_one(conn, target); });
+  server.on_connection([&](CoConn conn) { return serve_one(std::move(conn), target); });
   server.listen(argc > 1 ? argv[1] : "tcp://127.0.0.1:7000");
   std::printf("listening on %s\n", server.listener_address().c_str());
   std::fflush(stdout);

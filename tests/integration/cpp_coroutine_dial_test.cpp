@@ -59,7 +59,8 @@ class Deaf {
 };
 
 // Tells what a dial from its connection answers, and then waits for the end of that.
-CoServer::Body tell_dial(Statuses& told, std::string address, tcpkit::ClientOptions options = {}) {
+CoServer::Body tell_dial(Statuses& told, const std::string& address,
+                         const tcpkit::ClientOptions& options = {}) {
   return [&told, address, options](CoConn conn) -> Task<> {
     co_await conn.write("dials");
     const auto upstream = co_await tcpkit::dial(conn, address, options);

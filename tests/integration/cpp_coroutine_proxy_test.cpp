@@ -35,7 +35,7 @@ Task<> pump(CoConn from, CoConn to) {
   }
 }
 
-CoServer::Body proxy_to(std::string address, tcpkit::ClientOptions options = {}) {
+CoServer::Body proxy_to(const std::string& address, const tcpkit::ClientOptions& options = {}) {
   return [address, options](CoConn conn) -> Task<> {
     const auto upstream = co_await tcpkit::dial(conn, address, options);
     if (!upstream) co_return;
