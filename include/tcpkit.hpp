@@ -43,7 +43,7 @@
 #if __has_include(<coroutine>) && defined(__cpp_impl_coroutine)
 #include <cassert>
 #include <coroutine>
-#define TCPKIT_HPP_COROUTINES 1  // CoConn, Task and Server::on_connection are there
+#define TCPKIT_HPP_COROUTINES 1  // CoConn, Task, on_connection and dial are there
 #endif
 #endif
 
@@ -2042,7 +2042,7 @@ struct Handlers {
   Callable<ConnRef> on_writable;
   Callable<ConnRef> on_drain;
   Callable<ConnRef> on_tls;
-  // What Server::on_connection sets: the callable, how it is started, and what puts the callbacks
+  // What on_connection and dial set: the callable, how it is started, and what puts the callbacks
   // of coroutines into the table. There for C++17 too, where nobody sets it: all parts of a program
   // see the same struct.
   std::shared_ptr<void> on_connection;
@@ -2050,9 +2050,13 @@ struct Handlers {
   void (*add_coroutines)(tcpkit_handlers &table) = nullptr;
   bool has_framing = false;
 
-  // What on_connection takes the place of must not be set besides it.
-  [[nodiscard]] bool is_contradictory() const noexcept {
-    return on_connection != nullptr && (on_open || on_data || on_packet || on_end || on_writable);
+  // Throws if what on_connection takes the place of is set besides it.
+  void check() const {
+    if (on_connection == nullptr) return;
+    if (!on_open && !on_data && !on_packet && !on_end && !on_writable) return;
+    throw Error(TCPKIT_E_INVALID_ARGUMENT,
+                "on_connection takes the place of on_open, on_data, on_packet, on_end and "
+                "on_writable");
   }
   Callable<ClientRef, const ConnectInfo &> on_connect_failed;
   Callable<ClientRef, const ConnectInfo &> on_reconnect;
@@ -2197,11 +2201,7 @@ class LazyServer {
 
  private:
   void create() {
-    if (handlers_->is_contradictory()) {
-      throw Error(TCPKIT_E_INVALID_ARGUMENT,
-                  "on_connection takes the place of on_open, on_data, on_packet, on_end and "
-                  "on_writable");
-    }
+    handlers_->check();
     tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
     copy_plain_options(options_, options);
     if (!options_.listen.empty()) options.listen = options_.listen.c_str();
@@ -2361,6 +2361,7 @@ class LazyClient {
 
  private:
   void create() {
+    handlers_->check();
     tcpkit_client_options options = TCPKIT_CLIENT_OPTIONS_INIT;
     copy_plain_client_options(options_, options);
     visit_client_texts(options_, options, [](const std::string &mine, const char *&given) {
@@ -2368,6 +2369,7 @@ class LazyClient {
     });
     if (options_.tls) options.tls = options_.tls->get();
     options.loop = options_.loop.get();
+    handlers_->has_framing = options_.framing.kind != TCPKIT_FRAMING_NONE;
     const tcpkit_handlers handlers = handlers_.release()->table();
     tcpkit_client *client = nullptr;
     const Status status = tcpkit_client_create(&options, &handlers, &client);
@@ -2388,6 +2390,7 @@ class LazyClient {
 // A client. Set the handlers first: the first other call fixes them, and reports wrong options.
 // Besides those of Server that are about connections, the handlers take
 //   on_connect_failed(ClientRef, const ConnectInfo &)   on_reconnect(ClientRef, const ConnectInfo &)
+// on_connection too is as it is there.
 class Client : public ClientCalls<Client> {
  public:
   explicit Client(const ClientOptions &options = ClientOptions())
@@ -2436,9 +2439,20 @@ class Client : public ClientCalls<Client> {
     lazy_->handlers().on_reconnect.set(std::forward<F>(handler));
   }
 
+#if defined(TCPKIT_HPP_COROUTINES)
+  // Runs handler(CoConn), like that of a server, for each connection that this makes, also for those
+  // after a reconnect. A coroutine that dials by itself takes tcpkit::dial instead.
+  template <class F>
+  inline void on_connection(F &&handler);
+#endif
+
   // The C handle, for calls of tcpkit.h.
-  [[nodiscard]] tcpkit_client *get() const { return lazy_->get(); }
-  [[nodiscard]] ClientRef ref() const { return ClientRef(get()); }
+  [[nodiscard]] tcpkit_client *get() const {
+    return lazy_->get();
+  }
+  [[nodiscard]] ClientRef ref() const {
+    return ClientRef(get());
+  }
 
  private:
   std::unique_ptr<detail::LazyClient> lazy_;
@@ -2545,6 +2559,7 @@ inline void run_services(const std::vector<Service> &services,
 //    out before the coroutine is resumed, and takes itself out when the frame is destroyed.
 //  - When the connection ends, on_close resumes all that wait, each with its status; whoever awaits
 //    after that is answered at once.
+//  - A dial goes on inside a callback of the new connection, or of its client, on the same loop.
 
 // A value, or the status that says why there is none: true with a value, which * and -> give.
 template <class T>
@@ -2834,8 +2849,12 @@ class CoState {
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
+    if (closes_when_dropped_) return drop();
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+  // Once only the connection itself keeps this, nobody can ever use it: it is closed then. For
+  // those that no main task closes; set before anybody else has a reference.
+  void close_when_dropped() noexcept { closes_when_dropped_ = true; }
 
   [[nodiscard]] tcpkit_conn *conn() const noexcept { return conn_; }
   [[nodiscard]] void *handler() const noexcept { return handler_.get(); }
@@ -2961,6 +2980,7 @@ class CoState {
   friend class CoWrite;
   friend class CoSleep;
   friend class CoNotified;
+  friend class CoDial;
 
   // Why read_packet cannot just wait; bits of packets_.
   static constexpr std::uint32_t kKept = 1;       // something is here already
@@ -2968,6 +2988,16 @@ class CoState {
   static constexpr std::uint32_t kNoFraming = 4;  // there are no packets
 
   ~CoState() { tcpkit_conn_release(conn_); }
+
+  // Of two references one is ours and the other the connection's, unless that has ended; then a
+  // close does nothing. It comes before the count goes down, as this may be gone afterwards.
+  [[gnu::noinline]] void drop() noexcept {
+    std::uint32_t count = references_.load(std::memory_order_acquire);
+    do {
+      if (count == 2) (void)tcpkit_conn_close(conn_);
+    } while (!references_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel));
+    if (count == 1) delete this;
+  }
 
   // Null after on_close.
   static CoState *of(tcpkit_conn *conn) noexcept {
@@ -3041,6 +3071,7 @@ class CoState {
   std::atomic<bool> is_notified_{false};
   std::uint32_t packets_;
   bool is_over_ = false;  // the connection is closing or closed
+  bool closes_when_dropped_ = false;
 };
 
 CoRead::~CoRead() {
@@ -3248,6 +3279,10 @@ inline void CoState::call_data(tcpkit_conn *conn, const std::uint8_t *data, std:
 
 }  // namespace detail
 
+namespace detail {
+class CoDial;
+}
+
 // A connection in its coroutine, with all calls of a ConnRef. Copies refer to the same connection,
 // and keep the handle valid after it has ended. An await that is not over when the connection ends
 // completes at once: reads and writes with the status of the close if that has one, such as
@@ -3362,6 +3397,8 @@ class CoConn : public ConnCalls<CoConn> {
     return state_ != nullptr ? state_->conn() : nullptr;
   }
   friend bool operator==(const CoConn &a, const CoConn &b) noexcept { return a.state_ == b.state_; }
+  friend inline detail::CoDial dial(const CoConn &conn, const std::string &address,
+                                    const ClientOptions &options);
 
  private:
   template <class Byte, std::size_t Extent>
@@ -3379,25 +3416,151 @@ class CoConn : public ConnCalls<CoConn> {
 };
 static_assert(sizeof(CoConn) == sizeof(void *), "an owner is one pointer");
 
+namespace detail {
+
+inline void add_coroutine_callbacks(tcpkit_handlers &table) {
+  table.on_open = CoState::call_open;
+  table.on_data = CoState::call_data;
+  table.on_packet = CoState::call_packet;
+  table.on_end = CoState::call_end;
+  table.on_writable = CoState::call_writable;
+  table.on_close = CoState::call_close;
+}
+
 template <class F>
-void Server::on_connection(F &&handler) {
+void set_connection_handler(Handlers &handlers, F &&handler) {
   using Handler = std::decay_t<F>;
   static_assert(std::is_same_v<std::invoke_result_t<Handler &, CoConn>, Task<>>,
                 "the handler of a connection takes a CoConn and returns a Task<>");
-  detail::Handlers &handlers = lazy_->handlers();
   handlers.on_connection = std::make_shared<Handler>(std::forward<F>(handler));
-  handlers.start_coroutine = [](detail::CoState &state) {
-    state.start((*static_cast<Handler *>(state.handler()))(CoConn(state)),
-                detail::CoState::main_ended);
+  handlers.start_coroutine = [](CoState &state) {
+    state.start((*static_cast<Handler *>(state.handler()))(CoConn(state)), CoState::main_ended);
   };
-  handlers.add_coroutines = [](tcpkit_handlers &table) {
-    table.on_open = detail::CoState::call_open;
-    table.on_data = detail::CoState::call_data;
-    table.on_packet = detail::CoState::call_packet;
-    table.on_end = detail::CoState::call_end;
-    table.on_writable = detail::CoState::call_writable;
-    table.on_close = detail::CoState::call_close;
-  };
+  handlers.add_coroutines = add_coroutine_callbacks;
+}
+
+// What the await of a dial shares with the callbacks of the client behind it. They know of the await
+// only by dial, which is null once nobody waits. The client owns its handlers, those own this, and
+// this owns the client, until it has ended or nobody wants it. Home thread: that of the loop.
+struct CoDialled {
+  explicit CoDialled(const ClientOptions &options)
+      : client(std::make_unique<LazyClient>(options)) {}
+
+  std::unique_ptr<LazyClient> client;
+  CoDial *dial = nullptr;
+};
+
+// Waits for a connection, or for the status that says why there is none.
+class CoDial : public CoWait {
+ public:
+  // state: of the connection whose end cancels this; may be null.
+  CoDial(CoState *state, LoopRef loop, const std::string &address, ClientOptions options)
+      : state_(state), loop_(loop), address_(address) {
+    options.loop = loop;
+    options.reconnect = TCPKIT_OFF;
+    shared_ = std::make_shared<CoDialled>(options);
+  }
+  ~CoDial() { give_up(); }
+
+  // A dial is rare enough for a look at the thread in all builds: elsewhere its client would run on
+  // a thread of its own, or race with this.
+  bool await_ready() noexcept {
+    if (!loop_.is_current()) {
+      status_ = TCPKIT_E_WRONG_THREAD;
+    } else if (state_ != nullptr && state_->is_over_) {
+      status_ = TCPKIT_E_CANCELLED;
+    }
+    return status_ != TCPKIT_OK;
+  }
+  bool await_suspend(std::coroutine_handle<> coroutine) {
+    set_handlers(shared_);
+    try {
+      status_ = tcpkit_client_connect(shared_->client->get(), address_.c_str());
+    } catch (const Error &error) {
+      status_ = error.status().code();
+    }
+    if (status_ != TCPKIT_OK) return false;
+    shared_->dial = this;
+    wait_in(state_ != nullptr ? state_->sleepers_ : alone_, coroutine);
+    return true;
+  }
+  Result<CoConn> await_resume() noexcept {
+    if (status_ == TCPKIT_OK) return std::move(conn_);
+    give_up();
+    return Status(status_);
+  }
+
+ private:
+  static void set_handlers(const std::shared_ptr<CoDialled> &shared) {
+    Handlers &handlers = shared->client->handlers();
+    handlers.on_connection = shared;
+    handlers.start_coroutine = opened;
+    handlers.add_coroutines = add_coroutine_callbacks;
+    handlers.on_connect_failed.set(
+        [shared](ClientRef, const ConnectInfo &info) { ended(*shared, info.status); });
+    // Who still waits then is told that there was no memory for the state of the connection.
+    handlers.on_close.set(
+        [shared](ConnRef, const CloseInfo &) { ended(*shared, TCPKIT_E_NO_MEMORY); });
+  }
+  static void opened(CoState &state) {
+    CoDialled &shared = *static_cast<CoDialled *>(state.handler());
+    CoDial *const dial = std::exchange(shared.dial, nullptr);
+    state.close_when_dropped();
+    if (dial == nullptr) return;  // the client was freed meanwhile, and ends it
+    dial->conn_ = CoConn(state);
+    dial->is_handed_over_ = true;
+    dial->resume(TCPKIT_OK);
+  }
+  // The client has nothing more to do, and goes after the callback that this is in.
+  static void ended(CoDialled &shared, tcpkit_status status) noexcept {
+    shared.client.reset();
+    CoDial *const dial = std::exchange(shared.dial, nullptr);
+    if (dial != nullptr) dial->resume(status);
+  }
+  // No callback knows of this any more, and a client without a connection goes.
+  void give_up() noexcept {
+    if (is_handed_over_) return;
+    shared_->dial = nullptr;
+    shared_->client.reset();
+  }
+
+  CoState *const state_;
+  const LoopRef loop_;
+  const std::string address_;
+  CoWait *alone_ = nullptr;  // the list of one that no connection has
+  std::shared_ptr<CoDialled> shared_;
+  CoConn conn_;
+  bool is_handed_over_ = false;
+};
+
+}  // namespace detail
+
+template <class F>
+void Server::on_connection(F &&handler) {
+  detail::set_connection_handler(lazy_->handlers(), std::forward<F>(handler));
+}
+
+template <class F>
+void Client::on_connection(F &&handler) {
+  detail::set_connection_handler(lazy_->handlers(), std::forward<F>(handler));
+}
+
+// Connects to an address, on the loop of conn, and goes on there with the new connection once it is
+// open, TLS included, or with the status of tcpkit_connect_info that says why there is none.
+// TCPKIT_E_CANCELLED if conn ends before, and then the attempt ends too. Of the options, loop is that
+// of conn and reconnect is off. TCPKIT_E_WRONG_THREAD elsewhere than on that loop. The new connection has a client of its own, which goes with it. It
+// is closed, after all that was written has left, when the last CoConn and the last task of it are
+// gone; nothing else ties it to conn, whose coroutines may use it as they use conn.
+// Options with a custom framing are for one dial.
+[[nodiscard]] inline detail::CoDial dial(const CoConn &conn, const std::string &address,
+                                         const ClientOptions &options = ClientOptions()) {
+  return {conn.state_, conn.loop(), address, options};
+}
+// The same on any loop, for a coroutine that runs there already: its own or a server's. Only the end
+// of the loop ends an attempt early, with TCPKIT_E_NOT_RUNNING.
+[[nodiscard]] inline detail::CoDial dial(LoopRef loop, const std::string &address,
+                                         const ClientOptions &options = ClientOptions()) {
+  return {nullptr, loop, address, options};
 }
 
 #endif  // TCPKIT_HPP_COROUTINES
