@@ -32,6 +32,8 @@ SECTIONS = {
     "syscalls": ("System calls per message", counting.system_calls),
     "engine": ("TLS in memory: a BIO pair per connection, one for all, and the engine of tcpkit",
                tls.engine),
+    "terminators": ("TLS ended by tcpkit, by bare OpenSSL, and by haproxy, which is 1.00",
+                    tls.terminators),
     "tls": ("TLS 1.3, AES-128-GCM, X25519; ratio to bare OpenSSL on the socket", tls.tls),
     "coroutines": ("Coroutines in C++; ratio to callbacks in C++", coroutines.coroutines),
     "latency": ("Latency, open loop at half of the maximum", sections.latency),

@@ -49,6 +49,7 @@ SERVER_KINDS = {
         ServerKind("pair-each", "bare_bio_pair_server", key_kind="ecdsa"),
         ServerKind("pair-shared", "bare_bio_pair_server", ("--shared-pair", "yes"),
                    key_kind="ecdsa"),
+        ServerKind("haproxy", "haproxy_tls_server", key_kind="ecdsa"),
         ServerKind("openssl-rsa", "bare_openssl_server", key_kind="rsa"),
         ServerKind("tcpkit-tls", "tcpkit_server", key_kind="ecdsa"),
         ServerKind("tcpkit-tls-rsa", "tcpkit_server", key_kind="rsa"),

@@ -85,6 +85,20 @@ def engine(context):
         idle_row(context, name, IDLE_CONNECTIONS, each, None)
 
 
+def terminators(context):
+    """haproxy hands what it opens to an echo server, whose CPU time does not count."""
+    if shutil.which("haproxy") is None:
+        context.table.note("NOTE: haproxy is not installed; nothing was compared with it.")
+        return
+    for workload, arguments in (
+        ("TLS handshakes", (*HANDSHAKES, "full")),
+        ("TLS handshakes, resumed", (*HANDSHAKES, "resumed")),
+        ("TLS echo 64 B, 50 conns", ECHO),
+        ("TLS stream 16 KiB, 4 conns", STREAM),
+    ):
+        rates(context, workload, arguments, None, per_cpu_second, ("haproxy", YARDSTICK, SUBJECT))
+
+
 def tls(context):
     for name in (YARDSTICK, SUBJECT):
         if not context.bench.has(SERVER_KINDS[name].program):
