@@ -2163,80 +2163,154 @@ struct StrategyHooks {
   }
 };
 
-// What a Server points to. tcpkit_server_create takes the handlers, so the C server is created at
-// the first call that needs it, when the handlers are known; until then options and handlers wait
-// here.
-class LazyServer {
+// The handlers about connections, which Server and Client have alike.
+template <class Self>
+class ConnHandlers {
  public:
-  explicit LazyServer(const ServerOptions &options)
+  template <class F>
+  void on_open(F &&handler) {
+    handlers().on_open.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_data(F &&handler) {
+    handlers().on_data.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_packet(F &&handler) {
+    handlers().on_packet.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_end(F &&handler) {
+    handlers().on_end.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_close(F &&handler) {
+    handlers().on_close.set(std::forward<F>(handler));
+  }
+  template <class F>
+  void on_log(F &&handler) {
+    handlers().on_log.set(std::forward<F>(handler));
+  }
+  // After a send was above_high(): enough has left, sending may go on.
+  template <class F>
+  void on_writable(F &&handler) {
+    handlers().on_writable.set(std::forward<F>(handler));
+  }
+  // The handshake that ConnRef::start_tls began is done.
+  template <class F>
+  void on_tls(F &&handler) {
+    handlers().on_tls.set(std::forward<F>(handler));
+  }
+#if defined(TCPKIT_HPP_COROUTINES)
+  // Runs handler(CoConn), which is a coroutine and returns a Task<>, for each connection. When it
+  // returns, what was written still leaves and the connection closes. The handler is one object for
+  // all connections, on all loops and after each reconnect, and lives until the last of its coroutines
+  // has ended. A coroutine that dials by itself takes tcpkit::dial.
+  template <class F>
+  void on_connection(F &&handler);
+#endif
+
+ private:
+  Handlers &handlers() {
+    return static_cast<Self *>(this)->lazy_->handlers();
+  }
+};
+
+inline Status create_c(const ServerOptions &from, std::unique_ptr<Handlers> &handlers,
+                       tcpkit_server *&server);
+inline Status create_c(const ClientOptions &from, std::unique_ptr<Handlers> &handlers,
+                       tcpkit_client *&client);
+inline void free_c(tcpkit_server *server) noexcept {
+  tcpkit_server_free(server);
+}
+inline void free_c(tcpkit_client *client) noexcept {
+  tcpkit_client_free(client);
+}
+
+// What a Server or a Client points to. The create calls of C take the handlers, so the C object is
+// created at the first call that needs it, when the handlers are known; until then options and
+// handlers wait here. create_c(options, handlers, out) creates it, free_c frees it.
+template <class C, class Options>
+class Lazy {
+ public:
+  explicit Lazy(const Options &options)
       : options_(options), handlers_(std::make_unique<Handlers>()) {
     if (options.framing.separator == nullptr) return;
     separator_.assign(static_cast<const char *>(options.framing.separator),
                       options.framing.separator_size);
     options_.framing.separator = separator_.data();
   }
-  ~LazyServer() {
-    tcpkit_server_free(server_.load());
-    // Only a server that tried to be created has seen to the framing's user_data.
+  ~Lazy() {
+    free_c(object_.load());
+    // Only one that tried to be created has seen to the framing's user_data.
     const tcpkit_framing &framing = options_.framing;
     if (handlers_ && framing.user_data_free != nullptr) framing.user_data_free(framing.user_data);
   }
-  LazyServer(const LazyServer &) = delete;
-  LazyServer &operator=(const LazyServer &) = delete;
+  Lazy(const Lazy &) = delete;
+  Lazy &operator=(const Lazy &) = delete;
 
-  tcpkit_server *get() {
-    tcpkit_server *server = server_.load(std::memory_order_acquire);
-    if (server != nullptr) return server;
+  C *get() {
+    C *object = object_.load(std::memory_order_acquire);
+    if (object != nullptr) return object;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (failure_) throw Error(*failure_);
     if (handlers_) create();
-    return server_.load(std::memory_order_relaxed);
+    return object_.load(std::memory_order_relaxed);
   }
 
   Handlers &handlers() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (handlers_) return *handlers_;
-    throw Error(TCPKIT_E_ALREADY_RUNNING, "handlers are set before any other call of a server");
+    throw Error(TCPKIT_E_ALREADY_RUNNING,
+                "handlers are set before any other call of a server or client");
   }
 
  private:
   void create() {
     handlers_->check();
-    tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
-    copy_plain_options(options_, options);
-    if (!options_.listen.empty()) options.listen = options_.listen.c_str();
-    if (!options_.proxy_trusted.empty()) options.proxy_trusted = options_.proxy_trusted.c_str();
-    if (options_.tls) options.tls = options_.tls->get();
-    tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
-    if (options_.strategy) {
-      strategy = StrategyHooks::table(options_.strategy);
-      options.strategy = &strategy;
-    }
     handlers_->has_framing = options_.framing.kind != TCPKIT_FRAMING_NONE;
-    std::vector<tcpkit_filter> filters;
-    std::vector<const tcpkit_filter *> pointers;
-    filters.reserve(options_.filters.size());
-    pointers.reserve(options_.filters.size());
-    for (const Filter &filter : options_.filters) {
-      pointers.push_back(&filters.emplace_back(filter.table()));
-    }
-    options.filters = pointers.data();
-    options.filter_count = pointers.size();
-    const tcpkit_handlers handlers = handlers_.release()->table();
-    tcpkit_server *server = nullptr;
-    const Status status = tcpkit_server_create(&options, &handlers, &server);
+    C *object = nullptr;
+    const Status status = create_c(options_, handlers_, object);
     if (!status.ok()) throw Error(failure_.emplace(status));
-    server_.store(server, std::memory_order_release);  // pairs with the acquire in get
+    object_.store(object, std::memory_order_release);  // pairs with the acquire in get
   }
 
   std::mutex mutex_;  // create against the other calls, which may come from any thread
-  std::atomic<tcpkit_server *> server_{nullptr};
-  ServerOptions options_;
+  std::atomic<C *> object_{nullptr};
+  Options options_;
   std::string separator_;
-  std::unique_ptr<Handlers> handlers_;  // empty once creating the C server was tried
+  std::unique_ptr<Handlers> handlers_;  // empty once creating the C object was tried
   std::optional<Error> failure_;        // why that failed; further calls fail in the same way
 };
 
+using LazyServer = Lazy<tcpkit_server, ServerOptions>;
+using LazyClient = Lazy<tcpkit_client, ClientOptions>;
+
+// Gives the handlers to the library, like the next one.
+inline Status create_c(const ServerOptions &from, std::unique_ptr<Handlers> &handlers,
+                       tcpkit_server *&server) {
+  tcpkit_server_options options = TCPKIT_SERVER_OPTIONS_INIT;
+  copy_plain_options(from, options);
+  if (!from.listen.empty()) options.listen = from.listen.c_str();
+  if (!from.proxy_trusted.empty()) options.proxy_trusted = from.proxy_trusted.c_str();
+  if (from.tls) options.tls = from.tls->get();
+  tcpkit_strategy strategy = TCPKIT_STRATEGY_INIT;
+  if (from.strategy) {
+    strategy = StrategyHooks::table(from.strategy);
+    options.strategy = &strategy;
+  }
+  std::vector<tcpkit_filter> filters;
+  std::vector<const tcpkit_filter *> pointers;
+  filters.reserve(from.filters.size());
+  pointers.reserve(from.filters.size());
+  for (const Filter &filter : from.filters) {
+    pointers.push_back(&filters.emplace_back(filter.table()));
+  }
+  options.filters = pointers.data();
+  options.filter_count = pointers.size();
+  const tcpkit_handlers table = handlers.release()->table();
+  return tcpkit_server_create(&options, &table, &server);
+}
 }  // namespace detail
 
 // A server. Set the handlers first: the first other call fixes them, and reports wrong options.
@@ -2247,53 +2321,19 @@ class LazyServer {
 //   on_log(tcpkit_log_level, std::string_view)   exceptions of this one are dropped
 // With C++20 on_connection(CoConn) -> Task<> may take the place of those about opening, input and
 // writing: a coroutine per connection, see below.
-class Server : public ServerCalls<Server> {
+class Server : public ServerCalls<Server>, public detail::ConnHandlers<Server> {
  public:
   explicit Server(const ServerOptions &options = ServerOptions())
       : lazy_(std::make_unique<detail::LazyServer>(options)) {}
 
   template <class F>
-  void on_open(F &&handler) {
-    lazy_->handlers().on_open.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_data(F &&handler) {
-    lazy_->handlers().on_data.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_packet(F &&handler) {
-    lazy_->handlers().on_packet.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_end(F &&handler) {
-    lazy_->handlers().on_end.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_close(F &&handler) {
-    lazy_->handlers().on_close.set(std::forward<F>(handler));
-  }
-  template <class F>
   void on_metrics(F &&handler) {
     lazy_->handlers().on_metrics.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_log(F &&handler) {
-    lazy_->handlers().on_log.set(std::forward<F>(handler));
-  }
-  // After a send was above_high(): enough has left, sending may go on.
-  template <class F>
-  void on_writable(F &&handler) {
-    lazy_->handlers().on_writable.set(std::forward<F>(handler));
   }
   // The server drains: say goodbye; the connection closes once it is idle.
   template <class F>
   void on_drain(F &&handler) {
     lazy_->handlers().on_drain.set(std::forward<F>(handler));
-  }
-  // The handshake that ConnRef::start_tls began is done.
-  template <class F>
-  void on_tls(F &&handler) {
-    lazy_->handlers().on_tls.set(std::forward<F>(handler));
   }
   // Thread per connection: handler(ConnRef) runs on a handler thread and uses the blocking calls;
   // the connection closes when it returns.
@@ -2302,132 +2342,41 @@ class Server : public ServerCalls<Server> {
     lazy_->handlers().on_blocking_connection.set(std::forward<F>(handler));
   }
 
-#if defined(TCPKIT_HPP_COROUTINES)
-  // Runs handler(CoConn), which is a coroutine and returns a Task<>, for each connection. When it
-  // returns, what was written still leaves and the connection closes. The handler is one object for
-  // all connections, on all loops, and lives until the last of its coroutines has ended.
-  template <class F>
-  inline void on_connection(F &&handler);
-#endif
-
   // The C handle, for calls of tcpkit.h.
-  [[nodiscard]] tcpkit_server *get() const {
-    return lazy_->get();
-  }
-  [[nodiscard]] ServerRef ref() const {
-    return ServerRef(get());
-  }
+  [[nodiscard]] tcpkit_server *get() const { return lazy_->get(); }
+  [[nodiscard]] ServerRef ref() const { return ServerRef(get()); }
 
  private:
+  friend class detail::ConnHandlers<Server>;
   std::unique_ptr<detail::LazyServer> lazy_;
 };
 static_assert(sizeof(Server) == sizeof(void *), "an owner is one pointer");
 
 namespace detail {
 
-// What a Client points to; see LazyServer.
-class LazyClient {
- public:
-  explicit LazyClient(const ClientOptions &options)
-      : options_(options), handlers_(std::make_unique<Handlers>()) {
-    if (options.framing.separator == nullptr) return;
-    separator_.assign(static_cast<const char *>(options.framing.separator),
-                      options.framing.separator_size);
-    options_.framing.separator = separator_.data();
-  }
-  ~LazyClient() {
-    tcpkit_client_free(client_.load());
-    // Only a client that tried to be created has seen to the framing's user_data.
-    const tcpkit_framing &framing = options_.framing;
-    if (handlers_ && framing.user_data_free != nullptr) framing.user_data_free(framing.user_data);
-  }
-  LazyClient(const LazyClient &) = delete;
-  LazyClient &operator=(const LazyClient &) = delete;
-
-  tcpkit_client *get() {
-    tcpkit_client *client = client_.load(std::memory_order_acquire);
-    if (client != nullptr) return client;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (failure_) throw Error(*failure_);
-    if (handlers_) create();
-    return client_.load(std::memory_order_relaxed);
-  }
-
-  Handlers &handlers() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (handlers_) return *handlers_;
-    throw Error(TCPKIT_E_ALREADY_RUNNING, "handlers are set before any other call of a client");
-  }
-
- private:
-  void create() {
-    handlers_->check();
-    tcpkit_client_options options = TCPKIT_CLIENT_OPTIONS_INIT;
-    copy_plain_client_options(options_, options);
-    visit_client_texts(options_, options, [](const std::string &mine, const char *&given) {
-      given = text_or_null(mine);
-    });
-    if (options_.tls) options.tls = options_.tls->get();
-    options.loop = options_.loop.get();
-    handlers_->has_framing = options_.framing.kind != TCPKIT_FRAMING_NONE;
-    const tcpkit_handlers handlers = handlers_.release()->table();
-    tcpkit_client *client = nullptr;
-    const Status status = tcpkit_client_create(&options, &handlers, &client);
-    if (!status.ok()) throw Error(failure_.emplace(status));
-    client_.store(client, std::memory_order_release);  // pairs with the acquire in get
-  }
-
-  std::mutex mutex_;  // create against the other calls, which may come from any thread
-  std::atomic<tcpkit_client *> client_{nullptr};
-  ClientOptions options_;
-  std::string separator_;
-  std::unique_ptr<Handlers> handlers_;  // empty once creating the C client was tried
-  std::optional<Error> failure_;        // why that failed; further calls fail in the same way
-};
-
+inline Status create_c(const ClientOptions &from, std::unique_ptr<Handlers> &handlers,
+                       tcpkit_client *&client) {
+  tcpkit_client_options options = TCPKIT_CLIENT_OPTIONS_INIT;
+  copy_plain_client_options(from, options);
+  visit_client_texts(from, options, [](const std::string &mine, const char *&given) {
+    given = text_or_null(mine);
+  });
+  if (from.tls) options.tls = from.tls->get();
+  options.loop = from.loop.get();
+  const tcpkit_handlers table = handlers.release()->table();
+  return tcpkit_client_create(&options, &table, &client);
+}
 }  // namespace detail
 
 // A client. Set the handlers first: the first other call fixes them, and reports wrong options.
 // Besides those of Server that are about connections, the handlers take
 //   on_connect_failed(ClientRef, const ConnectInfo &)   on_reconnect(ClientRef, const ConnectInfo &)
 // on_connection too is as it is there.
-class Client : public ClientCalls<Client> {
+class Client : public ClientCalls<Client>, public detail::ConnHandlers<Client> {
  public:
   explicit Client(const ClientOptions &options = ClientOptions())
       : lazy_(std::make_unique<detail::LazyClient>(options)) {}
 
-  template <class F>
-  void on_open(F &&handler) {
-    lazy_->handlers().on_open.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_data(F &&handler) {
-    lazy_->handlers().on_data.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_packet(F &&handler) {
-    lazy_->handlers().on_packet.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_end(F &&handler) {
-    lazy_->handlers().on_end.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_close(F &&handler) {
-    lazy_->handlers().on_close.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_log(F &&handler) {
-    lazy_->handlers().on_log.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_writable(F &&handler) {
-    lazy_->handlers().on_writable.set(std::forward<F>(handler));
-  }
-  template <class F>
-  void on_tls(F &&handler) {
-    lazy_->handlers().on_tls.set(std::forward<F>(handler));
-  }
   // An attempt failed; none follows by itself if info.retry_in_ms is TCPKIT_UNLIMITED.
   template <class F>
   void on_connect_failed(F &&handler) {
@@ -2439,22 +2388,12 @@ class Client : public ClientCalls<Client> {
     lazy_->handlers().on_reconnect.set(std::forward<F>(handler));
   }
 
-#if defined(TCPKIT_HPP_COROUTINES)
-  // Runs handler(CoConn), like that of a server, for each connection that this makes, also for those
-  // after a reconnect. A coroutine that dials by itself takes tcpkit::dial instead.
-  template <class F>
-  inline void on_connection(F &&handler);
-#endif
-
   // The C handle, for calls of tcpkit.h.
-  [[nodiscard]] tcpkit_client *get() const {
-    return lazy_->get();
-  }
-  [[nodiscard]] ClientRef ref() const {
-    return ClientRef(get());
-  }
+  [[nodiscard]] tcpkit_client *get() const { return lazy_->get(); }
+  [[nodiscard]] ClientRef ref() const { return ClientRef(get()); }
 
  private:
+  friend class detail::ConnHandlers<Client>;
   std::unique_ptr<detail::LazyClient> lazy_;
 };
 static_assert(sizeof(Client) == sizeof(void *), "an owner is one pointer");
@@ -3535,14 +3474,10 @@ class CoDial : public CoWait {
 
 }  // namespace detail
 
+template <class Self>
 template <class F>
-void Server::on_connection(F &&handler) {
-  detail::set_connection_handler(lazy_->handlers(), std::forward<F>(handler));
-}
-
-template <class F>
-void Client::on_connection(F &&handler) {
-  detail::set_connection_handler(lazy_->handlers(), std::forward<F>(handler));
+void detail::ConnHandlers<Self>::on_connection(F &&handler) {
+  set_connection_handler(handlers(), std::forward<F>(handler));
 }
 
 // Connects to an address, on the loop of conn, and goes on there with the new connection once it is

@@ -13,6 +13,7 @@ SUBJECT = "tcpkit-tls"
 RSA = {YARDSTICK: "openssl-rsa", SUBJECT: "tcpkit-tls-rsa"}
 PAIR_EACH = "pair-each"
 PAIR_SHARED = "pair-shared"
+TERMINATORS = ("haproxy", YARDSTICK, SUBJECT)
 RELEASED = "openssl-released"  # with SSL_MODE_RELEASE_BUFFERS
 IDLE_CONNECTIONS = 5_000
 IDLE_GOAL_BYTES = 14_300
@@ -30,11 +31,14 @@ def rates(context, name, arguments, goal, judged, servers=(YARDSTICK, SUBJECT)):
     rate_rows(context, workload, comparison, goal, judged, servers[-1])
 
 
+def idle_of(context, name, goal=None):
+    each = idle_bytes(context, name, IDLE_CONNECTIONS, ("--tls", "full"))
+    idle_row(context, name, IDLE_CONNECTIONS, each, goal)
+
+
 def idle(context):
     for name in (YARDSTICK, RELEASED, SUBJECT):
-        each = idle_bytes(context, name, IDLE_CONNECTIONS, ("--tls", "full"))
-        idle_row(context, name, IDLE_CONNECTIONS, each,
-                 IDLE_GOAL_BYTES if name == SUBJECT else None)
+        idle_of(context, name, IDLE_GOAL_BYTES if name == SUBJECT else None)
 
 
 def handshake_calls(context, name, kind):
@@ -81,8 +85,7 @@ def engine(context):
     ):
         rates(context, workload, arguments, None, judged, servers)
     for name in servers:
-        each = idle_bytes(context, name, IDLE_CONNECTIONS, ("--tls", "full"))
-        idle_row(context, name, IDLE_CONNECTIONS, each, None)
+        idle_of(context, name)
 
 
 def terminators(context):
@@ -96,7 +99,9 @@ def terminators(context):
         ("TLS echo 64 B, 50 conns", ECHO),
         ("TLS stream 16 KiB, 4 conns", STREAM),
     ):
-        rates(context, workload, arguments, None, per_cpu_second, ("haproxy", YARDSTICK, SUBJECT))
+        rates(context, workload, arguments, None, per_cpu_second, TERMINATORS)
+    for name in TERMINATORS:
+        idle_of(context, name)
 
 
 def tls(context):

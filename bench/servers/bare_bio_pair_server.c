@@ -1,13 +1,11 @@
 /* The two ways to have OpenSSL in memory, on the skeleton of bare_openssl_server: a BIO pair for
  * each connection, or, with --shared-pair yes, one for all of them, which is empty between two
  * events. */
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "bare_common.h"
+#include "bare_tls.h"
 
 enum { MAX_EVENTS = 256, PAIR_BYTES = 17 * 1024, SHARED_PAIR_BYTES = 256 * 1024 };
 
@@ -29,26 +27,11 @@ typedef struct server {
   int listener;
 } server;
 
-static void die_of_tls(const char* what) {
-  fprintf(stderr, "bare_bio_pair_server: %s\n", what);
-  ERR_print_errors_fp(stderr);
-  exit(1);
-}
-
+/* As tcpkit has it: one ticket, and no buffers while idle. */
 static SSL_CTX* make_context(const bare_options* options) {
-  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
-  if (context == NULL) die_of_tls("SSL_CTX_new");
-  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) die_of_tls("cipher suite");
-  if (SSL_CTX_set1_groups_list(context, "X25519") != 1) die_of_tls("group");
-  if (options->cert_file == NULL || options->key_file == NULL ||
-      SSL_CTX_use_certificate_chain_file(context, options->cert_file) != 1 ||
-      SSL_CTX_use_PrivateKey_file(context, options->key_file, SSL_FILETYPE_PEM) != 1) {
-    die_of_tls("--cert FILE --key FILE");
-  }
+  SSL_CTX* context = bare_tls_context(options);
   SSL_CTX_set_num_tickets(context, 1);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   return context;
 }
 
@@ -71,7 +54,7 @@ static void give_pair(const server* self, connection* conn) {
   if (session_end != NULL) {
     BIO_up_ref(session_end);
   } else if (BIO_new_bio_pair(&session_end, PAIR_BYTES, &conn->network, PAIR_BYTES) != 1) {
-    die_of_tls("BIO_new_bio_pair");
+    bare_die_of_tls("BIO_new_bio_pair");
   }
   SSL_set_bio(conn->ssl, session_end, session_end);
 }
@@ -84,7 +67,7 @@ static void accept_all(const server* self) {
     if (conn == NULL) bare_die("calloc");
     conn->fd = fd;
     conn->ssl = SSL_new(self->context);
-    if (conn->ssl == NULL) die_of_tls("SSL_new");
+    if (conn->ssl == NULL) bare_die_of_tls("SSL_new");
     give_pair(self, conn);
     SSL_set_accept_state(conn->ssl);
     if (watch(self, conn, EPOLL_CTL_ADD, EPOLLIN) != 0) drop_connection(self, conn);
@@ -205,7 +188,7 @@ static server make_server(const bare_options* options) {
       bare_listen(options->port)};
   if (options->shared_pair && BIO_new_bio_pair(&self.session_end, SHARED_PAIR_BYTES,
                                                &self.network_end, SHARED_PAIR_BYTES) != 1) {
-    die_of_tls("BIO_new_bio_pair");
+    bare_die_of_tls("BIO_new_bio_pair");
   }
   struct epoll_event accept_event = {.events = EPOLLIN, .data.ptr = NULL};
   if (epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.listener, &accept_event) != 0) {

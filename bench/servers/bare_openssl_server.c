@@ -1,13 +1,11 @@
 /* The yardstick of TLS: level-triggered epoll and OpenSSL on the socket itself (SSL_set_fd), with
  * OpenSSL's defaults: two tickets, no read-ahead. One SSL_read and one SSL_write per readable
  * event. */
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "bare_common.h"
+#include "bare_tls.h"
 
 enum { MAX_EVENTS = 256 };
 
@@ -26,26 +24,8 @@ typedef struct server {
   int listener;
 } server;
 
-static void die_of_tls(const char* what) {
-  fprintf(stderr, "bare_openssl_server: %s\n", what);
-  ERR_print_errors_fp(stderr);
-  exit(1);
-}
-
-/* TLS 1.3 with X25519 only, so that it is always the same that is measured. */
 static SSL_CTX* make_context(const bare_options* options) {
-  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
-  if (context == NULL) die_of_tls("SSL_CTX_new");
-  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1) die_of_tls("cipher suite");
-  if (SSL_CTX_set1_groups_list(context, "X25519") != 1) die_of_tls("group");
-  if (options->cert_file == NULL || options->key_file == NULL ||
-      SSL_CTX_use_certificate_chain_file(context, options->cert_file) != 1 ||
-      SSL_CTX_use_PrivateKey_file(context, options->key_file, SSL_FILETYPE_PEM) != 1) {
-    die_of_tls("--cert FILE --key FILE");
-  }
-  /* The rest of an answer is written again from another place. */
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX* context = bare_tls_context(options);
   if (options->release_buffers) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   return context;
 }
@@ -70,7 +50,7 @@ static void accept_all(const server* self) {
     if (conn == NULL) bare_die("calloc");
     conn->fd = fd;
     conn->ssl = SSL_new(self->context);
-    if (conn->ssl == NULL || SSL_set_fd(conn->ssl, fd) != 1) die_of_tls("SSL_new");
+    if (conn->ssl == NULL || SSL_set_fd(conn->ssl, fd) != 1) bare_die_of_tls("SSL_new");
     if (watch(self, conn, EPOLL_CTL_ADD, EPOLLIN) != 0) drop_connection(conn);
   }
 }

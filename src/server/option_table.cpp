@@ -6,17 +6,13 @@
 
 #include <limits>
 
+#include "conn/conn_option_rows.h"
 #include "framing/framing_option.h"
 
 namespace tcpkit {
 namespace {
 
 constexpr uint64_t kMaxU32 = std::numeric_limits<uint32_t>::max();
-constexpr uint64_t kMaxTime = UINT64_MAX - 1;
-constexpr uint64_t kMaxTimeout = 0x7FFFFFFF;  // of those that each connection has
-constexpr uint64_t kMaxRate = uint64_t{1} << 30;
-constexpr uint64_t kMaxGrace = 1'800'000;
-constexpr uint64_t kMaxBlock = uint64_t{3} << 30;
 
 #define TCPKIT_FIELD(name) #name, offsetof(tcpkit_server_options, name)
 
@@ -27,6 +23,7 @@ constexpr NamedValue kAtLimitNames[] = {{"reset", TCPKIT_AT_LIMIT_RESET},
                                         {"wait", TCPKIT_AT_LIMIT_WAIT}};
 
 using enum OptionType;
+using OfConn = ConnOptionRows<tcpkit_server_options>;
 
 constexpr OptionRow kTable[] = {
     text_of({TCPKIT_FIELD(listen)}, "ADDRESS[,ADDRESS...]", "none",
@@ -34,25 +31,15 @@ constexpr OptionRow kTable[] = {
     with_range(number({TCPKIT_FIELD(loops)}, kCount32, "processors", "Event loops, each a thread."),
                0, 1, 255),
     framing_option({TCPKIT_FIELD(framing)}),
-    or_unlimited(with_range(
-        number({TCPKIT_FIELD(max_packet_size)}, kSize, "1m", "Most bytes of one packet."), 1u << 20,
-        1, kMaxBlock)),
-    choice({TCPKIT_FIELD(oversize)}, kOversizeNames, "close|discard", "close",
-           "What happens to larger packets: the connection closes, or they are "
-           "skipped."),
-    on_or_off({TCPKIT_FIELD(deliver_tail)}, "off",
-              "Deliver what follows the last whole packet when a stream ends."),
-    with_range(number({TCPKIT_FIELD(read_buffer_size)}, kSize, "512k",
-                      "Most bytes per read; one buffer per loop."),
-               512u << 10, 1024, 64u << 20),
+    OfConn::max_packet_size(),
+    OfConn::oversize(),
+    OfConn::deliver_tail(),
+    OfConn::read_buffer_size(),
     or_unlimited(with_range(
         number({TCPKIT_FIELD(pool_size)}, kCount64, "unlimited",
                "Connections per read pool (loop); when all are full, another loop starts."),
         TCPKIT_UNLIMITED, 1, kMaxU32)),
-    or_unlimited(with_range(
-        number({TCPKIT_FIELD(read_quantum_ms)}, kMilliseconds, "10",
-               "Time a ready connection may use before the others of its loop have their turn."),
-        10, 1, kMaxTime)),
+    OfConn::read_quantum_ms(),
     or_unlimited(with_range(number({TCPKIT_FIELD(max_connections)}, kCount64, "unlimited",
                                    "Open connections; see at_limit for more of them."),
                             TCPKIT_UNLIMITED, 1, kMaxTime)),
@@ -110,63 +97,35 @@ constexpr OptionRow kTable[] = {
     with_range(number({TCPKIT_FIELD(tick_interval_ms)}, kMilliseconds, "1000",
                       "Time between metrics updates."),
                1000, 1, kMaxTime),
-    or_unlimited(with_range(number({TCPKIT_FIELD(close_timeout_ms)}, kMilliseconds, "5000",
-                                   "Time from close to reset for a peer that does not take what "
-                                   "was sent or does not end its stream."),
-                            5000, 1, kMaxTime)),
-    or_unlimited(with_range(number({TCPKIT_FIELD(idle_timeout_ms)}, kMilliseconds, "unlimited",
-                                   "Longest time without a byte in or out."),
-                            TCPKIT_UNLIMITED, 1, kMaxTimeout)),
-    or_unlimited(with_range(number({TCPKIT_FIELD(read_timeout_ms)}, kMilliseconds, "unlimited",
-                                   "Longest time without a byte from the peer while we read."),
-                            TCPKIT_UNLIMITED, 1, kMaxTimeout)),
-    or_unlimited(with_range(number({TCPKIT_FIELD(write_timeout_ms)}, kMilliseconds, "60000",
-                                   "Longest time that a peer may take nothing while output waits."),
-                            60'000, 1, kMaxTimeout)),
-    with_range(number({TCPKIT_FIELD(min_receive_rate)}, kSize, "0",
-                      "Bytes per second that a peer has to send while it owes some; 0: none."),
-               0, 0, kMaxRate),
-    with_range(number({TCPKIT_FIELD(receive_rate_grace_ms)}, kMilliseconds, "5000",
-                      "How far behind that rate a peer may fall."),
-               5000, 1, kMaxGrace),
+    OfConn::close_timeout_ms(),
+    OfConn::idle_timeout_ms(),
+    OfConn::read_timeout_ms(),
+    OfConn::write_timeout_ms(),
+    OfConn::min_receive_rate(),
+    OfConn::receive_rate_grace_ms(),
     or_unlimited(with_range(
         number({TCPKIT_FIELD(drain_timeout_ms)}, kMilliseconds, "10000",
                "Time that SIGINT and SIGTERM give connections to finish; a second one ends it."),
         10'000, 1, kMaxTime)),
-    or_unlimited(with_range(number({TCPKIT_FIELD(high_watermark)}, kSize, "1m",
-                                   "Queued bytes above which a connection is not read."),
-                            1u << 20, 1, kMaxTime)),
-    or_unlimited(
-        with_range(number({TCPKIT_FIELD(low_watermark)}, kSize, "high/4",
-                          "Queued bytes at which reading goes on; at most the high watermark."),
-                   0, 1, kMaxTime)),
-    or_unlimited(with_range(number({TCPKIT_FIELD(max_queued_bytes)}, kSize, "64m",
-                                   "Queued bytes of a connection that no send may pass."),
-                            64u << 20, 1, kMaxTime)),
+    OfConn::high_watermark(),
+    OfConn::low_watermark(),
+    OfConn::max_queued_bytes(),
     or_unlimited(with_range(number({TCPKIT_FIELD(max_buffered_bytes)}, kSize, "1g",
                                    "Bytes that all connections may have waiting, in and out."),
                             1u << 30, 1, kMaxTime)),
-    on_or_off({TCPKIT_FIELD(pause_above_high)}, "on",
-              "Reading pauses while the output is above the high watermark."),
-    or_unlimited(with_range(number({TCPKIT_FIELD(keep_alive_ms)}, kMilliseconds, "300000",
-                                   "Idle time before TCP keep-alive probes."),
-                            300'000, 1, kMaxTime)),
+    OfConn::pause_above_high(),
+    OfConn::keep_alive_ms(),
     with_range(number({TCPKIT_FIELD(backlog)}, kCount32, "4096",
                       "Connections that may wait to be accepted."),
                4096, 1, 0x7FFFFFFF),
     on_or_off({TCPKIT_FIELD(reuse_port)}, "off",
               "One SO_REUSEPORT listener per loop instead of the least-loaded loop."),
     on_or_off({TCPKIT_FIELD(dual_stack)}, "on", "An IPv6 listener on tcp:// takes IPv4 too."),
-    on_or_off({TCPKIT_FIELD(no_delay)}, "on", "TCP_NODELAY."),
-    with_range(number({TCPKIT_FIELD(receive_buffer_size)}, kSize, "system",
-                      "SO_RCVBUF of accepted connections."),
-               0, 1, 0x7FFFFFFF),
-    with_range(number({TCPKIT_FIELD(send_buffer_size)}, kSize, "system",
-                      "SO_SNDBUF of accepted connections."),
-               0, 1, 0x7FFFFFFF),
+    OfConn::no_delay(),
+    OfConn::receive_buffer_size(),
+    OfConn::send_buffer_size(),
     on_or_off({TCPKIT_FIELD(handle_signals)}, "on", "Running ends at SIGINT and SIGTERM."),
-    choice({TCPKIT_FIELD(log_level)}, kLogLevelNames, "off|error|warning|info|debug", "warning",
-           "What is logged."),
+    OfConn::log_level(),
 };
 
 #undef TCPKIT_FIELD
@@ -195,15 +154,9 @@ Status set_option_from_text(tcpkit_server_options& options, const char* key,
 
 Status resolve_options(tcpkit_server_options& options) noexcept {
   if (options.loops == 0) options.loops = usable_processors();
-  const Status status = resolve_fields(kTable, &options);
+  Status status = resolve_fields(kTable, &options);
+  if (status == TCPKIT_OK) status = resolve_watermarks(options);
   if (status != TCPKIT_OK) return status;
-  if (options.low_watermark == 0) {
-    options.low_watermark = options.high_watermark / 4;
-  } else if (options.low_watermark > options.high_watermark) {
-    return fail(TCPKIT_E_INVALID_ARGUMENT,
-                "options: low_watermark is %zu, more than high_watermark, %zu",
-                options.low_watermark, options.high_watermark);
-  }
   const bool grows = options.pool_size != TCPKIT_UNLIMITED;
   if (options.reuse_port != TCPKIT_ON || !grows) return TCPKIT_OK;
   return fail(TCPKIT_E_INVALID_ARGUMENT,
