@@ -189,6 +189,41 @@ TEST_F(ClientSide, TrustsAPeerWhoseCertificateIsForItsNameAndSendsSni) {
   EXPECT_STREQ("localhost", SSL_get_servername(peer_->ssl(), TLSEXT_NAMETYPE_host_name));
 }
 
+// What a server sends first, or, once the client has answered that, next; 0 if nothing comes next.
+size_t cut_answer(TlsClient peer, int flights_before, size_t cut_size) {
+  std::string flight = peer.next_flight();
+  for (int i = 0; i < flights_before && !flight.empty(); ++i) {
+    peer.raw().send(flight);
+    flight = peer.next_flight();
+  }
+  peer.raw().send(flight.substr(0, cut_size));
+  return flight.size();
+}
+
+TEST_F(ClientSide, AHandshakeThatThePeerCutsAtAnyByteLeavesNothing) {
+  start();
+  const Issued shown = authority_.server("localhost");
+  size_t connections = 0;
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const SslContext context = peer_context(shown, authority_.intermediate());
+    SSL_CTX_set_max_proto_version(context.get(), version);
+    const int last_flight = version == TLS1_2_VERSION ? 1 : 0;
+    for (int before = 0; before <= last_flight; ++before) {
+      size_t size = 0;
+      size_t whole = 1;
+      for (; size < whole; ++size) {
+        whole = cut_answer(TlsClient::as_server(server_->connect(), context.get()), before, size);
+      }
+      EXPECT_GT(whole, 40u);
+      connections += size;
+    }
+  }
+  ASSERT_TRUE(server_->wait_closes(connections));
+  EXPECT_EQ(0u, server_->metrics().tls_handshakes);
+  EXPECT_EQ(0u, server_->metrics().tls_handshakes_now);
+  EXPECT_TRUE(server_->wait_until([&] { return server_->metrics().connections == 0; }));
+}
+
 TEST_F(ClientSide, ResumesTheSessionOfThatHost) {
   std::atomic<int> resumed{0};
   Event done;
